@@ -3,6 +3,7 @@
 pub mod text; // strings and bytes: short ones in place, long ones slices of the row's buffer
 pub mod value; // the data
 pub mod schema; // what the data means
+pub mod calendar; // Java's dates: Julian before 1582
 pub mod logical; // names of Connect's and Debezium's semantic types
 pub mod headers; // what travels beside the data
 pub mod record; // what travels
