@@ -1,1 +1,16 @@
-//! pg
+//! PostgreSQL on the wire, for source and sink: connections, the replication protocol, COPY and the text of values.
+
+pub mod lsn; // positions in the write-ahead log
+pub mod oid; // numbers of the built-in types
+pub mod quote; // identifiers and literals in SQL
+pub mod sqlstate; // what kind of failure a SQLSTATE is
+pub mod error; // what went wrong, on which server
+mod tls; // sslmode, certificates
+pub mod connect; // ordinary SQL sessions
+pub mod catalog; // tables, columns, keys and types of a database
+
+pub use connect::{ConnectSettings, Session, SslMode, connect};
+pub use error::Error;
+pub use lsn::Lsn;
+pub use sqlstate::ErrorClass;
+pub use tokio_postgres;
