@@ -13,7 +13,6 @@ mod normalise; // schema -> Confluent's normalised text
 pub mod encode; // binary primitives, out
 pub mod decode; // binary primitives, in
 
-
 pub use java_json::{write_double, write_float, write_json, write_string};
 pub use parse::{ParseError, Strictness, parse, parse_with_references};
 pub use schema::{

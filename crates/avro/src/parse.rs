@@ -86,10 +86,8 @@ impl Parser {
     }
 
     fn union(&mut self, branches: &[Json], namespace: &str) -> Result<NodeId, ParseError> {
-        let ids = branches
-            .iter()
-            .map(|branch| self.schema(branch, namespace))
-            .collect::<Result<Vec<_>, _>>()?;
+        let ids =
+            branches.iter().map(|branch| self.schema(branch, namespace)).collect::<Result<Vec<_>, _>>()?;
         let mut seen = Vec::new();
         for id in &ids {
             let kind = &self.builder.node(*id).kind;
