@@ -7,6 +7,14 @@ pub mod sqlstate; // what kind of failure a SQLSTATE is
 pub mod error; // what went wrong, on which server
 mod tls; // sslmode, certificates
 pub mod connect; // ordinary SQL sessions
+mod socket; // TCP, Unix sockets, TLS
+pub mod wire; // a connection whose frames we see
+pub mod replication; // slots, and the stream of WAL
+pub mod pgoutput; // its messages
+pub mod copy; // rows of COPY, out as text, in as binary
+pub mod text; // arrays, bytea, hstore, bits and points as text
+pub mod numeric; // exact numbers as text
+pub mod temporal; // dates, times and intervals as text
 pub mod catalog; // tables, columns, keys and types of a database
 
 pub use connect::{ConnectSettings, Session, SslMode, connect};
