@@ -43,10 +43,12 @@ fn gregorian_year(from_march: i64) -> (i64, i64) {
 pub fn days_of(year: i64, month: i64, day: i64) -> i64 {
     let year = year + (month - 1).div_euclid(12);
     let month = (month - 1).rem_euclid(12) + 1;
-    let (from_march_year, from_march_month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let (from_march_year, from_march_month) =
+        if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let day_of_year = (153 * from_march_month + 2) / 5;
     let y = from_march_year;
-    let gregorian = 365 * y + y.div_euclid(4) - y.div_euclid(100) + y.div_euclid(400) + day_of_year + day - 1
+    let gregorian = 365 * y + y.div_euclid(4) - y.div_euclid(100) + y.div_euclid(400) + day_of_year + day
+        - 1
         - GREGORIAN_EPOCH_DAYS;
     if gregorian >= CUTOVER_DAYS {
         return gregorian;

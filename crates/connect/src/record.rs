@@ -42,6 +42,8 @@ pub struct KafkaOrigin {
     pub partition: i32,
     pub offset: i64,
     pub timestamp_type: TimestampType,
+    /// The message's own, in ms since the epoch: transforms may change the record's.
+    pub timestamp: Option<i64>,
     pub raw: RawMessage,
 }
 

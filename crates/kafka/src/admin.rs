@@ -9,10 +9,10 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::config::FromClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::topic_partition_list::Offset;
 
 use crate::consumer::{Partition, offset_list};
 use crate::error::Error;
+use crate::group_offsets;
 use crate::settings::{ClientKind, ClientSettings};
 
 const ADMIN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -129,37 +129,16 @@ impl Admin {
         tokio::task::spawn_blocking(move || client.inner().fetch_cluster_id(timeout)).await.ok().flatten()
     }
 
-    /// Committed offsets of a group for the partitions of these topics; partitions without one are left out.
+    /// All committed offsets of a group; none for a group that does not exist.
     ///
     /// # Errors
     /// No broker answered.
-    pub async fn group_offsets(
-        &self,
-        group: &str,
-        topics: &[String],
-    ) -> Result<BTreeMap<Partition, i64>, Error> {
-        let mut wanted = BTreeMap::new();
-        for topic in topics {
-            for (name, count) in self.partitions(Some(topic)).await? {
-                wanted.extend((0..count).map(|partition| ((Arc::from(name.as_str()), partition), 0)));
-            }
-        }
-        let list = offset_list(&wanted)?;
-        let consumer = self.group_client(group)?;
+    pub async fn all_group_offsets(&self, group: &str) -> Result<BTreeMap<Partition, i64>, Error> {
+        let client = self.client.clone();
+        let group = group.to_owned();
         blocking("read group offsets", move || {
-            let committed = consumer
-                .committed_offsets(list, ADMIN_TIMEOUT)
-                .map_err(|error| Error::new("read group offsets", &error))?;
-            Ok(committed
-                .elements()
-                .iter()
-                .filter_map(|element| match element.offset() {
-                    Offset::Offset(offset) => {
-                        Some(((Arc::from(element.topic()), element.partition()), offset))
-                    }
-                    _ => None,
-                })
-                .collect())
+            // SAFETY: the client lives until the closure ends.
+            unsafe { group_offsets::read(client.inner().native_ptr(), &group, ADMIN_TIMEOUT) }
         })
         .await
     }

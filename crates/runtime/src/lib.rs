@@ -1,1 +1,18 @@
-//! runtime
+//! Runs connectors: the only crate that sees every station. It knows no HTTP.
+
+pub mod properties; // Java's .properties files, and the order of Java's maps
+pub mod settings; // the worker's own settings
+pub mod plugins; // class names -> what runs them
+pub mod connector_settings; // what every connector has: class, topics, converters, errors
+mod codec; // records <-> bytes, through converters and transforms
+mod failures; // tolerance, retries, dead letters
+mod offsets; // how far: in flight, stored
+mod source_task; // poll -> transforms -> converters -> produce -> offsets
+mod sink_task; // consume -> converters -> transforms -> put -> commit
+mod supervisor; // starts, stops and restarts tasks
+pub mod status; // what state everything is in
+pub mod herder; // who decides: configs in, tasks out
+pub mod metrics; // names and numbers
+
+pub use herder::{Herder, HerderError};
+pub use settings::WorkerSettings;

@@ -1,0 +1,277 @@
+//! Records to bytes and back: converters, prepared once per topic and schema.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use connect::contract::HeaderConverter;
+use connect::record::{KafkaOrigin, TimestampType};
+use connect::{
+    Buffer, Converter, Decoder, Encoder, Header, Headers, Origin, RawMessage, Record, Schema, TaskError,
+    Value,
+};
+use converters::Role;
+use kafka::{HeaderTemplate, Message};
+
+use crate::connector_settings::ConverterSettings;
+use crate::failures::Stage;
+
+/// Prepared encoders or decoders that one task keeps; schemas that changed away are forgotten all at once, which
+/// costs one preparation for each that is still in use.
+const PREPARED_MAX: usize = 20_000;
+
+/// A failure and the step in which it happened.
+#[derive(Debug)]
+pub struct StageError {
+    pub stage: Stage,
+    pub error: TaskError,
+}
+
+impl StageError {
+    fn at(stage: Stage) -> impl FnOnce(TaskError) -> Self {
+        move |error| Self { stage, error }
+    }
+}
+
+/// The three converters of a task.
+pub struct Converters {
+    key: Box<dyn Converter>,
+    value: Box<dyn Converter>,
+    header: Box<dyn HeaderConverter>,
+    /// Class names, for error reports.
+    pub classes: [String; 3],
+}
+
+impl Converters {
+    /// # Errors
+    /// A class that is not built in, or its options.
+    pub fn new(settings: &ConverterSettings) -> Result<Self, TaskError> {
+        Ok(Self {
+            key: converters::create(&settings.key.class, Role::Key, &settings.key.properties)?,
+            value: converters::create(&settings.value.class, Role::Value, &settings.value.properties)?,
+            header: converters::create_header(&settings.header.class, &settings.header.properties)?,
+            classes: [
+                settings.key.class.clone(),
+                settings.value.class.clone(),
+                settings.header.class.clone(),
+            ],
+        })
+    }
+}
+
+/// What keeps the identities of a cache entry alive.
+struct Prepared<T> {
+    _topic: Arc<str>,
+    _schema: Option<Schema>,
+    codec: T,
+}
+
+type EncoderKey = (usize, usize);
+
+/// Record to bytes.
+pub struct RecordEncoder {
+    converters: Converters,
+    keys: HashMap<EncoderKey, Prepared<Box<dyn Encoder>>, foldhash::fast::RandomState>,
+    values: HashMap<EncoderKey, Prepared<Box<dyn Encoder>>, foldhash::fast::RandomState>,
+    headers: Option<(Headers, Arc<HeaderTemplate>)>,
+    /// Bytes of the last encoded record.
+    key_bytes: Vec<u8>,
+    value_bytes: Vec<u8>,
+}
+
+/// The bytes of one record; valid until the next one is encoded.
+pub struct Encoded<'a> {
+    pub key: Option<&'a [u8]>,
+    pub value: Option<&'a [u8]>,
+    pub headers: Option<Arc<HeaderTemplate>>,
+}
+
+impl RecordEncoder {
+    pub fn new(converters: Converters) -> Self {
+        Self {
+            converters,
+            keys: HashMap::default(),
+            values: HashMap::default(),
+            headers: None,
+            key_bytes: vec![],
+            value_bytes: vec![],
+        }
+    }
+
+    pub fn classes(&self) -> &[String; 3] {
+        &self.converters.classes
+    }
+
+    /// Encodes one record. Waits only on the first record of a schema.
+    ///
+    /// # Errors
+    /// The step that failed; the record has no bytes then.
+    pub async fn encode(&mut self, record: &Record) -> Result<Encoded<'_>, StageError> {
+        let headers = self.headers(record).map_err(StageError::at(Stage::HeaderConverter))?;
+        self.key_bytes.clear();
+        let key = encode_part(
+            &*self.converters.key,
+            &mut self.keys,
+            &record.topic,
+            record.key_schema.as_ref(),
+            &record.key,
+            &mut self.key_bytes,
+        )
+        .await
+        .map_err(StageError::at(Stage::KeyConverter))?;
+        self.value_bytes.clear();
+        let value = encode_part(
+            &*self.converters.value,
+            &mut self.values,
+            &record.topic,
+            record.value_schema.as_ref(),
+            &record.value,
+            &mut self.value_bytes,
+        )
+        .await
+        .map_err(StageError::at(Stage::ValueConverter))?;
+        Ok(Encoded {
+            key: key.then_some(&*self.key_bytes),
+            value: value.then_some(&*self.value_bytes),
+            headers,
+        })
+    }
+
+    /// Most records of a task share one list of headers: its native form is built once.
+    fn headers(&mut self, record: &Record) -> Result<Option<Arc<HeaderTemplate>>, TaskError> {
+        if record.headers.is_empty() {
+            return Ok(None);
+        }
+        if let Some((last, template)) = &self.headers
+            && last.id() == record.headers.id()
+        {
+            return Ok(Some(template.clone()));
+        }
+        let mut encoded = vec![];
+        for header in record.headers.iter() {
+            encoded.push((&*header.key, self.converters.header.encode(&record.topic, header)?));
+        }
+        let template =
+            Arc::new(HeaderTemplate::new(encoded.iter().map(|(key, value)| (*key, value.as_deref()))));
+        self.headers = Some((record.headers.clone(), template.clone()));
+        Ok(Some(template))
+    }
+}
+
+async fn encode_part(
+    converter: &dyn Converter,
+    prepared: &mut HashMap<EncoderKey, Prepared<Box<dyn Encoder>>, foldhash::fast::RandomState>,
+    topic: &Arc<str>,
+    schema: Option<&Schema>,
+    value: &Value,
+    out: &mut Vec<u8>,
+) -> Result<bool, TaskError> {
+    let id = (topic.as_ptr() as usize, schema.map_or(0, Schema::id));
+    if let Some(known) = prepared.get_mut(&id) {
+        return known.codec.encode(value, out);
+    }
+    if prepared.len() >= PREPARED_MAX {
+        prepared.clear();
+    }
+    let mut codec = converter.encoder(topic, schema).await?;
+    let result = codec.encode(value, out);
+    prepared.insert(id, Prepared { _topic: topic.clone(), _schema: schema.cloned(), codec });
+    result
+}
+
+type DecoderKey = (usize, u32);
+
+/// Bytes to record.
+pub struct RecordDecoder {
+    converters: Converters,
+    keys: HashMap<DecoderKey, Prepared<Box<dyn Decoder>>, foldhash::fast::RandomState>,
+    values: HashMap<DecoderKey, Prepared<Box<dyn Decoder>>, foldhash::fast::RandomState>,
+}
+
+impl RecordDecoder {
+    pub fn new(converters: Converters) -> Self {
+        Self { converters, keys: HashMap::default(), values: HashMap::default() }
+    }
+
+    pub fn classes(&self) -> &[String; 3] {
+        &self.converters.classes
+    }
+
+    /// Decodes one message. Waits only on the first message of a writer's schema.
+    ///
+    /// # Errors
+    /// The step that failed.
+    pub async fn decode(&mut self, message: &Message) -> Result<Record, StageError> {
+        let (key_schema, key) =
+            decode_part(&*self.converters.key, &mut self.keys, &message.topic, message.key.as_ref())
+                .await
+                .map_err(StageError::at(Stage::KeyConverter))?;
+        let (value_schema, value) =
+            decode_part(&*self.converters.value, &mut self.values, &message.topic, message.value.as_ref())
+                .await
+                .map_err(StageError::at(Stage::ValueConverter))?;
+        let mut headers = vec![];
+        for (name, bytes) in message.headers.iter() {
+            let (schema, value) = self
+                .converters
+                .header
+                .decode(&message.topic, name, bytes.as_deref())
+                .map_err(StageError::at(Stage::HeaderConverter))?;
+            headers.push(Header { key: name.clone(), schema, value });
+        }
+        Ok(Record {
+            topic: message.topic.clone(),
+            partition: Some(message.partition),
+            key_schema,
+            key,
+            value_schema,
+            value,
+            headers: Headers::new(headers),
+            timestamp: message.timestamp,
+            origin: Origin::Kafka(origin(message)),
+        })
+    }
+}
+
+/// Where a message lies, and its bytes.
+pub fn origin(message: &Message) -> KafkaOrigin {
+    KafkaOrigin {
+        topic: message.topic.clone(),
+        partition: message.partition,
+        offset: message.offset,
+        timestamp_type: match message.timestamp_type {
+            kafka::message::TimestampType::None => TimestampType::None,
+            kafka::message::TimestampType::CreateTime => TimestampType::CreateTime,
+            kafka::message::TimestampType::LogAppendTime => TimestampType::LogAppendTime,
+        },
+        timestamp: message.timestamp,
+        raw: RawMessage {
+            key: message.key.clone(),
+            value: message.value.clone(),
+            headers: message.headers.clone(),
+        },
+    }
+}
+
+async fn decode_part(
+    converter: &dyn Converter,
+    prepared: &mut HashMap<DecoderKey, Prepared<Box<dyn Decoder>>, foldhash::fast::RandomState>,
+    topic: &Arc<str>,
+    payload: Option<&bytes::Bytes>,
+) -> Result<(Option<Schema>, Value), TaskError> {
+    let writer = match payload {
+        Some(payload) => converter.writer_id(payload)?,
+        None => 0,
+    };
+    let buffer = payload.map(|payload| Buffer::new(payload.clone()));
+    let id = (topic.as_ptr() as usize, writer);
+    if let Some(known) = prepared.get_mut(&id) {
+        return known.codec.decode(buffer.as_ref());
+    }
+    if prepared.len() >= PREPARED_MAX {
+        prepared.clear();
+    }
+    let mut codec = converter.decoder(topic, writer).await?;
+    let result = codec.decode(buffer.as_ref());
+    prepared.insert(id, Prepared { _topic: topic.clone(), _schema: None, codec });
+    result
+}

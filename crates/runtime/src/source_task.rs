@@ -1,0 +1,305 @@
+//! One source task: poll, transform, convert, produce, and commit what is durable.
+//!
+//! Kafka's acknowledgements come back in any order; the position that is committed is the newest one of which
+//! every record, and every record before, is acknowledged. Only after the position itself is durable in the
+//! offsets topic does the source hear of it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use connect::contract::{StoredOffsets, TaskId};
+use connect::settings::Properties;
+use connect::{Fate, Record, SourceBatch, SourceTask, TaskError, Verdict};
+use kafka::{Outgoing, Producer, Topic};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use transforms::Chain;
+
+use crate::codec::{Converters, RecordEncoder, StageError};
+use crate::connector_settings::{ConverterSettings, ErrorSettings};
+use crate::failures::{Attempts, Coordinates, Failures, Stage};
+use crate::herder::TaskContext;
+use crate::metrics::SourceMetrics;
+use crate::offsets::{InFlight, SourceOffsets};
+use crate::supervisor::{Change, Control};
+
+/// A running source task; owned by its loop.
+struct Running {
+    id: TaskId,
+    task: Box<dyn SourceTask>,
+    chain: Chain,
+    encoder: RecordEncoder,
+    producer: Producer,
+    failures: Failures,
+    offsets: Arc<SourceOffsets>,
+    context: Arc<TaskContext>,
+    in_flight: InFlight,
+    /// Topics written to, by the identity of their name, with the epoch of the record of topics.
+    topics: HashMap<usize, (Arc<str>, Topic), foldhash::fast::RandomState>,
+    topics_epoch: u64,
+    metrics: SourceMetrics,
+}
+
+/// Runs until the control says stop, or an error ends the task.
+///
+/// # Errors
+/// `Fate::Retry` where starting again helps, else what a person must do.
+pub async fn run(
+    context: Arc<TaskContext>,
+    id: TaskId,
+    properties: Properties,
+    mut task: Box<dyn SourceTask>,
+    mut control: Control,
+) -> Result<(), TaskError> {
+    let worker = &context.settings;
+    let failures = Failures::new(ErrorSettings::new(&properties), &id, None);
+    let encoder = RecordEncoder::new(Converters::new(&ConverterSettings::new(worker, &properties))?);
+    let chain = Chain::new(&properties)?;
+    let client_id = format!("connector-producer-{}-{}", id.connector, id.task);
+    let mut clients = worker.connector_clients("producer.", &properties);
+    if clients.get("client.id").is_none() {
+        clients.set("client.id", client_id);
+    }
+    let producer = Producer::new(&clients).map_err(|error| TaskError::halt(error.to_string()))?;
+    let stored = context.offsets.read(&id.connector).await.map_err(kafka_failed)?;
+    if let Err(error) = task.start(StoredOffsets(stored)).await {
+        let _ = task.stop().await;
+        return Err(error);
+    }
+    control.started();
+    let metrics = SourceMetrics::new(&id);
+    let offsets = context.offsets.clone();
+    let mut running = Running {
+        id,
+        task,
+        chain,
+        encoder,
+        producer,
+        failures,
+        offsets,
+        context,
+        in_flight: InFlight::default(),
+        topics: HashMap::default(),
+        topics_epoch: 0,
+        metrics,
+    };
+    let result = running.turn(&mut control).await;
+    let end = running.finish(result.is_ok()).await;
+    result.and(end)
+}
+
+impl Running {
+    async fn turn(&mut self, control: &mut Control) -> Result<(), TaskError> {
+        let period = self.context.settings.offset_flush_interval;
+        let mut commit_at = interval_at(Instant::now() + period, period);
+        commit_at.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let paused = control.is_paused();
+            // Stopping goes first, then what frees memory (acknowledgements), then what must be on time
+            // (commits), and new records last.
+            tokio::select! {
+                biased;
+                change = control.changed() => if change == Change::Stop {
+                    return Ok(());
+                },
+                () = self.producer.changed() => self.acknowledge().await?,
+                _ = commit_at.tick() => self.commit().await,
+                batch = self.task.poll(), if !paused => match batch {
+                    Ok(batch) => self.send(batch, control).await?,
+                    Err(error) if error.fate == Fate::Retry => self.wait_out(&error, control).await,
+                    Err(error) => return Err(error),
+                },
+            }
+        }
+    }
+
+    /// The source lost its connection and will connect again on the next poll.
+    async fn wait_out(&mut self, error: &TaskError, control: &mut Control) {
+        let delay = control.failed_transiently(error);
+        tokio::select! {
+            () = control.stopped() => {}
+            () = tokio::time::sleep(delay) => {}
+        }
+    }
+
+    async fn send(&mut self, batch: SourceBatch, control: &mut Control) -> Result<(), TaskError> {
+        control.works();
+        let epoch = self.context.status.topics_epoch();
+        if epoch != self.topics_epoch {
+            self.topics_epoch = epoch;
+            self.topics.clear();
+        }
+        self.metrics.polled.increment(batch.records.len() as u64);
+        let mut written_bytes = 0;
+        for mut record in batch.records {
+            if self.transform(&mut record).await? == Verdict::Drop {
+                continue;
+            }
+            let mut attempts = Attempts::default();
+            loop {
+                match self.produce(&record, control).await {
+                    Ok(bytes) => {
+                        written_bytes += bytes;
+                        break;
+                    }
+                    Err(failed) => {
+                        let class = class_of(failed.stage, self.encoder.classes());
+                        let at = Coordinates { stage: failed.stage, class };
+                        match self.failures.handle(None, &at, failed.error, &mut attempts).await? {
+                            Some(delay) => tokio::time::sleep(delay).await,
+                            None => break,
+                        }
+                    }
+                }
+            }
+            if control.is_stopped() {
+                return Ok(());
+            }
+        }
+        let sent = self.producer.sent();
+        self.metrics.written_bytes.increment(written_bytes as u64);
+        self.metrics.active.set((sent - self.producer.acknowledged()) as f64);
+        if let Some(position) = batch.position {
+            self.in_flight.sent(sent, position);
+            self.in_flight.acknowledged(self.producer.acknowledged());
+        }
+        Ok(())
+    }
+
+    async fn transform(&mut self, record: &mut Record) -> Result<Verdict, TaskError> {
+        match self.chain.apply(record) {
+            Ok(verdict) => Ok(verdict),
+            Err(error) => {
+                let at = Coordinates { stage: Stage::Transformation, class: self.chain.failed_class() };
+                self.failures.handle(None, &at, error, &mut Attempts::default()).await?;
+                Ok(Verdict::Drop)
+            }
+        }
+    }
+
+    /// Encodes and hands over one record; waits while the producer's queue is full. Returns its size.
+    async fn produce(&mut self, record: &Record, control: &mut Control) -> Result<usize, StageError> {
+        let produce = |error: TaskError| StageError { stage: Stage::KafkaProduce, error };
+        let topic = self.topic(&record.topic).map_err(produce)?;
+        let encoded = self.encoder.encode(record).await?;
+        let message = Outgoing {
+            topic: &topic,
+            partition: record.partition,
+            key: encoded.key,
+            value: encoded.value,
+            headers: encoded.headers.as_deref(),
+            timestamp: record.timestamp,
+        };
+        let bytes = encoded.key.map_or(0, <[u8]>::len) + encoded.value.map_or(0, <[u8]>::len);
+        loop {
+            match self.producer.send(&message) {
+                Ok(_) => break,
+                Err(error) if error.is_too_large() => {
+                    let key = encoded
+                        .key
+                        .map(|key| String::from_utf8_lossy(&key[..key.len().min(200)]).into_owned());
+                    let message = format!(
+                        "record of {bytes} bytes for topic {} with key {} is larger than the producer allows",
+                        record.topic,
+                        key.as_deref().unwrap_or("null")
+                    );
+                    let hint = "set producer.override.max.request.size, and max.message.bytes of the topic";
+                    return Err(produce(TaskError::reject(message).with_hint(hint)));
+                }
+                Err(error) if error.is_transient() => {
+                    tokio::select! {
+                        () = control.stopped() => return Ok(0),
+                        () = self.producer.changed() => {}
+                    }
+                    let acknowledged = self.producer.acknowledged();
+                    self.in_flight.acknowledged(acknowledged);
+                }
+                Err(error) => return Err(produce(TaskError::halt(error.to_string()))),
+            }
+        }
+        self.metrics.written.increment(1);
+        Ok(bytes)
+    }
+
+    fn topic(&mut self, name: &Arc<str>) -> Result<Topic, TaskError> {
+        let identity = name.as_ptr() as usize;
+        if let Some((_, topic)) = self.topics.get(&identity) {
+            return Ok(topic.clone());
+        }
+        let topic = self.producer.topic(name).map_err(|error| TaskError::halt(error.to_string()))?;
+        self.context.status.saw_topic(&self.id, name);
+        self.topics.insert(identity, (name.clone(), topic.clone()));
+        Ok(topic)
+    }
+
+    async fn acknowledge(&mut self) -> Result<(), TaskError> {
+        for failed in self.producer.take_undelivered() {
+            let message = format!("record was not delivered to Kafka: {}", failed.error);
+            let error = if failed.error.is_transient() {
+                TaskError::retry(message)
+            } else if failed.error.is_too_large() {
+                TaskError::reject(message).with_hint("raise max.message.bytes of the topic")
+            } else {
+                TaskError::halt(message)
+            };
+            let at = Coordinates {
+                stage: Stage::KafkaProduce,
+                class: "org.apache.kafka.clients.producer.KafkaProducer",
+            };
+            match error.fate {
+                Fate::Retry => return Err(error),
+                _ => drop(self.failures.handle(None, &at, error, &mut Attempts::default()).await?),
+            }
+        }
+        self.in_flight.acknowledged(self.producer.acknowledged());
+        Ok(())
+    }
+
+    /// Stores the newest durable position, then tells the source. A failed write is tried again with the next
+    /// period: until then nothing is confirmed, and nothing lost.
+    async fn commit(&mut self) {
+        let Some(position) = self.in_flight.take_reached() else { return };
+        let written = self.offsets.write(&self.id.connector, std::slice::from_ref(&position)).await;
+        match written {
+            Ok(()) => {
+                self.metrics.offset_commits.increment(1);
+                self.task.committed(&position);
+            }
+            Err(error) => {
+                tracing::warn!(connector = &*self.id.connector, %error, "offsets could not be committed");
+                self.in_flight.put_back(position);
+            }
+        }
+    }
+
+    /// Waits for what is in flight, commits it and stops the source.
+    async fn finish(&mut self, in_peace: bool) -> Result<(), TaskError> {
+        let timeout = self.context.settings.offset_flush_timeout.min(Duration::from_secs(60));
+        let flushed = self.producer.flush(timeout).await;
+        if let Err(error) = &flushed {
+            tracing::warn!(connector = &*self.id.connector, %error, "stopping before all records are acknowledged");
+        }
+        if flushed.is_ok() || in_peace {
+            self.in_flight.acknowledged(self.producer.acknowledged());
+        }
+        self.commit().await;
+        self.task.stop().await
+    }
+}
+
+fn class_of(stage: Stage, classes: &[String; 3]) -> &str {
+    match stage {
+        Stage::KeyConverter => &classes[0],
+        Stage::ValueConverter => &classes[1],
+        Stage::HeaderConverter => &classes[2],
+        _ => "org.apache.kafka.clients.producer.KafkaProducer",
+    }
+}
+
+pub fn kafka_failed(error: kafka::Error) -> TaskError {
+    if error.is_transient() {
+        TaskError::retry(error.to_string())
+    } else {
+        TaskError::halt(error.to_string())
+    }
+}
