@@ -1,0 +1,51 @@
+//! Values of records in the form that a column of the target takes.
+//!
+//! What a value *means* comes from its schema, what it *becomes* from the target's catalogue. The two are matched
+//! once per schema ([`choose`]); after that a value is appended to the column's parameter without asking again.
+//! Common types travel in PostgreSQL's binary form; for all others the parameter is `text[]` and the server casts
+//! each element, so that whatever the type's input function accepts is accepted.
+
+mod numeric; // exact numbers
+mod temporal; // days, times, instants
+mod meaning; // what a schema says that a value is
+mod wire; // parameter types
+mod text; // the text of a value
+mod json; // containers as JSON
+mod convert; // meaning + column -> conversion
+
+pub use convert::{Chosen, Conversion, Target, choose};
+pub use meaning::Meaning;
+pub use temporal::Unit;
+pub use wire::Wire;
+
+use std::fmt;
+
+/// A value that its column cannot take.
+#[derive(Debug)]
+pub struct ValueError(String);
+
+impl ValueError {
+    pub fn new(why: impl Into<String>) -> Self {
+        Self(why.into())
+    }
+}
+
+impl fmt::Display for ValueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What Debezium writes for a column whose value PostgreSQL did not log.
+pub const UNAVAILABLE: &str = "__debezium_unavailable_value";
+
+/// Whether the value says that the column was not changed and not sent.
+pub fn is_unavailable(value: &connect::Value) -> bool {
+    match value {
+        connect::Value::String(text) => text.as_str() == UNAVAILABLE,
+        connect::Value::Bytes(bytes) => bytes.as_slice() == UNAVAILABLE.as_bytes(),
+        connect::Value::Array(items) => matches!(&**items, [only] if is_unavailable(only)),
+        connect::Value::Map(entries) => matches!(&**entries, [(key, _)] if is_unavailable(key)),
+        _ => false,
+    }
+}
