@@ -1,12 +1,18 @@
 //! Converters against what Kafka Connect's own wrote and read (golden/converters).
 
+// A test without the standard harness, which clippy does not take for one.
+#![allow(clippy::unwrap_used)]
+
 mod vectors;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use connect::contract::HeaderConverter;
 use connect::settings::Properties;
 use connect::{Buffer, Converter, Header, Schema, Value};
 use converters::{Role, create, create_header};
 use futures::executor::block_on;
+use num_bigint::BigInt;
 use serde_json::{Map, Value as Json, json};
 use vectors::{Tally, Types, difference, schema_from, schema_to, types_of, value_from, value_to};
 
@@ -64,7 +70,7 @@ fn check(case: &Json) -> Result<Option<&'static str>, String> {
         Err(error) => return Err(format!("configuration refused: {error}")),
     };
     if case.get("bytes_text").is_some() || case.get("bytes_hex").is_some() {
-        return check_read(case, class, &subject, &case["output"], bytes_of(case));
+        return check_read(class, &subject, &case["output"], bytes_of(case));
     }
     let none = Map::new();
     let schema = schema_from(&case["schema"], &none);
@@ -77,9 +83,10 @@ fn check(case: &Json) -> Result<Option<&'static str>, String> {
             if class == STRING && prints_identity(case) {
                 return Ok(Some("an object's identity is part of the text"));
             }
-            check_bytes(class, &case["output"], bytes.as_deref())?;
+            check_bytes(case, class, bytes.as_deref())?;
             match case.get("back") {
-                Some(back) => check_read(case, class, &subject, back, bytes),
+                // What Connect wrote is read, so that one difference is not counted twice.
+                Some(back) => check_read(class, &subject, back, bytes_of(&case["output"])),
                 None => Ok(None),
             }
         }
@@ -91,8 +98,12 @@ fn prints_identity(case: &Json) -> bool {
     text.contains("[B@") || text.contains("java.nio.HeapByteBuffer")
 }
 
-fn check_bytes(class: &str, expected: &Json, found: Option<&[u8]>) -> Result<(), String> {
-    let expected = bytes_of(expected);
+fn float_schema(case: &Json) -> bool {
+    case["schema"]["type"] == "float"
+}
+
+fn check_bytes(case: &Json, class: &str, found: Option<&[u8]>) -> Result<(), String> {
+    let expected = bytes_of(&case["output"]);
     if expected.as_deref() == found {
         return Ok(());
     }
@@ -109,7 +120,7 @@ fn check_bytes(class: &str, expected: &Json, found: Option<&[u8]>) -> Result<(),
     // Such a double stands alone in text.
     if let (Some(a), Some(b)) = (&a, &b)
         && let (Ok(x), Ok(y)) = (a.parse::<f64>(), b.parse::<f64>())
-        && x == y
+        && (x == y || x as f32 == y as f32 && float_schema(case))
     {
         return Ok(());
     }
@@ -117,7 +128,6 @@ fn check_bytes(class: &str, expected: &Json, found: Option<&[u8]>) -> Result<(),
 }
 
 fn check_read(
-    case: &Json,
     class: &str,
     subject: &Subject,
     expected: &Json,
@@ -134,13 +144,20 @@ fn check_read(
     let found_value = value_to(schema.as_ref(), &value, "", &mut types);
     let found = json!({"schema": schema_to(schema.as_ref()), "value": found_value});
     let wanted = json!({"schema": expected["schema"], "value": expected["value"]});
+    let wanted = rescaled(expected, wanted);
     let Some(difference) = difference(&wanted, &found, "") else { return Ok(None) };
+    if let (Some(a), Some(b)) = (expected["value"].as_str(), value.as_str())
+        && let (Ok(a), Ok(b)) = (a.parse::<f64>(), b.parse::<f64>())
+        && a == b
+    {
+        return Ok(None);
+    }
     let text = bytes.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
     if class == JSON && (text.contains("\"NaN\"") || text.contains("Infinity\"")) {
         return Ok(Some("NaN and infinities are read as such"));
     }
     if class == SIMPLE_HEADER {
-        if value.as_str() == Some(&*text) {
+        if value.as_str() == Some(&*text) && inferred_a_number(expected) {
             return Ok(Some("a value that does not round-trip stays a string"));
         }
         // Our schemas have no lists and maps of unknown content: such a value comes without a schema.
@@ -149,12 +166,31 @@ fn check_read(
             return same.map_or(Ok(None), Err);
         }
     }
-    let _ = case;
     Err(format!("read back: {difference}"))
 }
 
+fn inferred_a_number(expected: &Json) -> bool {
+    expected["value"].is_number()
+}
+
 fn lacks_content(schema: &Json) -> bool {
-    schema["items"].is_null() && (schema["keys"].is_null() || schema["values"].is_null())
+    let lacks =
+        |key: &str| schema.get(key).is_some_and(|content| content.is_null() || lacks_content(content));
+    lacks("items") || lacks("keys") || lacks("values")
+}
+
+/// A decimal whose Java value has a scale of its own, at the scale of its schema.
+fn rescaled(expected: &Json, mut wanted: Json) -> Json {
+    let types = types_of(expected.get("value_types"));
+    let Some(own) = types.get("").and_then(|name| name.strip_prefix("BigDecimal scale ")) else {
+        return wanted;
+    };
+    let scale: i32 = expected["schema"]["parameters"]["scale"].as_str().unwrap().parse().unwrap();
+    let unscaled =
+        BigInt::from_signed_bytes_be(&STANDARD.decode(expected["value"].as_str().unwrap()).unwrap());
+    let places = u32::try_from(scale - own.parse::<i32>().unwrap()).unwrap();
+    wanted["value"] = json!(STANDARD.encode((unscaled * BigInt::from(10).pow(places)).to_signed_bytes_be()));
+    wanted
 }
 
 /// The value as the vector prints it where its schema says nothing: an empty map is an empty list of pairs.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use connect::contract::HeaderConverter;
 use connect::settings::Properties;
@@ -126,13 +127,16 @@ struct Compiled {
     plan: ReadPlan,
 }
 
+/// A schema that was seen in a message; `None` is the message's own `null`.
+type Known = Option<Arc<Compiled>>;
+
 struct JsonDecoder {
     settings: Settings,
     content: Option<Compiled>,
     /// The start of the last message up to its payload, and what its schema was.
-    last: Option<(Box<[u8]>, Option<std::sync::Arc<Compiled>>)>,
+    last: Option<(Box<[u8]>, Known)>,
     /// By the schema's text, as it stood in a message.
-    schemas: HashMap<Box<[u8]>, Option<std::sync::Arc<Compiled>>, foldhash::fast::RandomState>,
+    schemas: HashMap<Box<[u8]>, Known, foldhash::fast::RandomState>,
 }
 
 impl Decoder for JsonDecoder {
@@ -168,7 +172,7 @@ impl JsonDecoder {
             None => {
                 let compile = |schema: Schema| {
                     let plan = ReadPlan::new(&schema, self.settings.nulls)?;
-                    Ok::<_, TaskError>(std::sync::Arc::new(Compiled { plan, schema }))
+                    Ok::<_, TaskError>(Arc::new(Compiled { plan, schema }))
                 };
                 let compiled = parse_schema(text)?.map(compile).transpose()?;
                 if self.schemas.len() >= self.settings.schemas_cached_max {

@@ -2,6 +2,7 @@
 
 use connect::calendar::days_of;
 use connect::logical::{self, decimal};
+use connect::value::Decimal;
 use connect::{Blob, Kind, Schema, SchemaBuilder, Value};
 use num_bigint::{BigInt, Sign};
 
@@ -12,6 +13,7 @@ type Inferred = (Option<Schema>, Value);
 
 /// Deeper texts stay strings: outside bytes must not exhaust the stack.
 const DEPTH_MAX: usize = 100;
+const MILLIS_PER_DAY: i64 = 86_400_000;
 const DATE_LENGTH: usize = 10;
 const TIME_LENGTH: usize = 13;
 const TIMESTAMP_LENGTH: usize = 24;
@@ -81,13 +83,13 @@ fn embedded(tokens: &mut Tokens<'_>, depth: usize) -> Option<Option<Inferred>> {
 
 fn array(tokens: &mut Tokens<'_>, depth: usize) -> Option<Inferred> {
     let mut common = Common::default();
-    let mut items = vec![];
+    let mut items: Vec<Inferred> = vec![];
     while tokens.has_next() {
         if tokens.take_trimmed("]") {
-            let Some(schema) = common.schema() else {
-                return Some((None, Value::Array(items.into_boxed_slice())));
+            let Some(schema) = common.schema()? else {
+                return Some((None, Value::Array(items.into_iter().map(without_schema).collect())));
             };
-            let aligned = items.into_iter().map(|item| align(item, &schema)).collect::<Option<_>>()?;
+            let aligned = items.into_iter().map(|(_, item)| align(item, &schema)).collect::<Option<_>>()?;
             return Some((Some(SchemaBuilder::array(schema).build()), Value::Array(aligned)));
         }
         if tokens.take_trimmed(",") {
@@ -95,7 +97,7 @@ fn array(tokens: &mut Tokens<'_>, depth: usize) -> Option<Inferred> {
         }
         let item = embedded(tokens, depth)?;
         common.add(item.as_ref());
-        items.push(item.map_or(Value::Null, |(_, value)| value));
+        items.push(item.unwrap_or_default());
         let mark = tokens.mark();
         if tokens.take_trimmed("]") {
             tokens.rewind(mark);
@@ -108,13 +110,14 @@ fn array(tokens: &mut Tokens<'_>, depth: usize) -> Option<Inferred> {
 
 fn map(tokens: &mut Tokens<'_>, depth: usize) -> Option<Inferred> {
     let (mut keys, mut values) = (Common::default(), Common::default());
-    let mut entries: Vec<(Value, Value)> = vec![];
+    let mut entries: Vec<(Inferred, Inferred)> = vec![];
     while tokens.has_next() {
         if tokens.take_trimmed("}") {
-            let (Some(key), Some(value)) = (keys.schema(), values.schema()) else {
-                return Some((None, Value::Map(entries.into_boxed_slice())));
+            let (Some(key), Some(value)) = (keys.schema()?, values.schema()?) else {
+                let entries = entries.into_iter().map(|(k, v)| (without_schema(k), without_schema(v)));
+                return Some((None, Value::Map(entries.collect())));
             };
-            let align = |(k, v): (Value, Value)| Some((align(k, &key)?, align(v, &value)?));
+            let align = |(k, v): (Inferred, Inferred)| Some((align(k.1, &key)?, align(v.1, &value)?));
             let aligned = entries.into_iter().map(align).collect::<Option<_>>()?;
             return Some((Some(SchemaBuilder::map(key, value).build()), Value::Map(aligned)));
         }
@@ -129,10 +132,10 @@ fn map(tokens: &mut Tokens<'_>, depth: usize) -> Option<Inferred> {
         tokens.take_trimmed(",");
         keys.add(Some(&key));
         values.add(value.as_ref());
-        let value = value.map_or(Value::Null, |(_, value)| value);
-        match entries.iter_mut().find(|(other, _)| *other == key.1) {
+        let value = value.unwrap_or_default();
+        match entries.iter_mut().find(|(other, _)| other.1 == key.1) {
             Some(entry) => entry.1 = value,
-            None => entries.push((key.1, value)),
+            None => entries.push((key, value)),
         }
     }
     None
@@ -143,6 +146,8 @@ fn map(tokens: &mut Tokens<'_>, depth: usize) -> Option<Inferred> {
 struct Common {
     schema: Option<Schema>,
     incompatible: bool,
+    /// Numbers beside dates: Connect finds a common type for them and then fails to convert.
+    contradictory: bool,
 }
 
 impl Common {
@@ -165,6 +170,9 @@ impl Common {
             Kind::Float64 => Some(5),
             _ => None,
         };
+        if rank(previous).is_some() && rank(latest).is_some() && previous.name() != latest.name() {
+            self.contradictory = true;
+        }
         match (rank(previous), rank(latest)) {
             _ if std::mem::discriminant(previous.kind()) == std::mem::discriminant(latest.kind()) => {}
             (Some(from), Some(to)) if from < to => self.schema = Some(latest.clone()),
@@ -173,8 +181,26 @@ impl Common {
         }
     }
 
-    fn schema(self) -> Option<Schema> {
-        self.schema.filter(|_| !self.incompatible)
+    /// `None`: the text must stay a string. `Some(None)`: the items have nothing in common.
+    fn schema(self) -> Option<Option<Schema>> {
+        let schema = self.schema.filter(|_| !self.incompatible);
+        if schema.is_some() && self.contradictory { None } else { Some(schema) }
+    }
+}
+
+/// The value as it stands where there is no schema to say that it is a date or a decimal.
+fn without_schema((schema, value): Inferred) -> Value {
+    let name = schema.as_ref().and_then(Schema::name);
+    match (name, value) {
+        (Some(logical::DATE), Value::Int32(days)) => Value::Date(i64::from(days) * MILLIS_PER_DAY),
+        (Some(logical::TIME), Value::Int32(millis)) => Value::Date(i64::from(millis)),
+        (Some(logical::TIMESTAMP), Value::Int64(millis)) => Value::Date(millis),
+        (Some(logical::DECIMAL), Value::Bytes(bytes)) => Value::Decimal(Box::new(Decimal {
+            unscaled: bytes.to_vec(),
+            scale: schema.as_ref().and_then(logical::decimal_scale).unwrap_or_default(),
+            integer: false,
+        })),
+        (_, value) => value,
     }
 }
 
@@ -222,7 +248,7 @@ fn temporal_text(text: &str) -> Option<Inferred> {
             Some((Some(logical::date().build()), Value::Int32(days)))
         }
         TIMESTAMP_LENGTH if bytes[10] == b'T' => {
-            let millis = date(&bytes[..10])? * 86_400_000 + i64::from(time(&bytes[11..])?);
+            let millis = date(&bytes[..10])? * MILLIS_PER_DAY + i64::from(time(&bytes[11..])?);
             Some((Some(logical::timestamp().build()), Value::Int64(millis)))
         }
         _ => None,

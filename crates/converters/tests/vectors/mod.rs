@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use connect::logical::{DATE, DECIMAL, TIME, TIMESTAMP};
 use connect::{Blob, Field, Kind, Schema, SchemaBuilder, Value, value::Decimal};
 use num_bigint::BigInt;
 use serde_json::{Map, Value as Json, json};
@@ -413,11 +412,6 @@ fn numbers_equal(a: &str, b: &str) -> bool {
 fn show(json: Option<&Json>) -> String {
     let text = json.map_or("nothing".to_owned(), Json::to_string);
     if text.chars().count() > 160 { text.chars().take(160).collect::<String>() + "…" } else { text }
-}
-
-/// The logical types whose Java value is no plain number or byte array.
-pub fn is_java_object(schema: &Schema) -> bool {
-    matches!(schema.name(), Some(DECIMAL | DATE | TIME | TIMESTAMP))
 }
 
 /// Counts, printed at the end.
