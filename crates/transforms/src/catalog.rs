@@ -24,13 +24,13 @@ const TOPIC_NAME_MATCHES: &str = "org.apache.kafka.connect.transforms.predicates
 const PREDICATES: [&str; 3] = [HAS_HEADER_KEY, RECORD_IS_TOMBSTONE, TOPIC_NAME_MATCHES];
 
 /// Full class names of the transforms, for the list of plugins.
-pub fn known_classes() -> &'static [&'static str] {
-    &CLASSES
+pub fn transform_classes() -> impl Iterator<Item = &'static str> {
+    CLASSES.into_iter()
 }
 
 /// Full class names of the predicates.
-pub fn known_predicates() -> &'static [&'static str] {
-    &PREDICATES
+pub fn predicate_classes() -> impl Iterator<Item = &'static str> {
+    PREDICATES.into_iter()
 }
 
 /// Connect accepts the full name or the simple one.
@@ -38,21 +38,16 @@ fn find(names: &[&'static str], class: &str) -> Option<&'static str> {
     names.iter().copied().find(|name| *name == class || name.rsplit('.').next() == Some(class))
 }
 
-/// The options of a transform class; `None` for an unknown one.
+/// The options of a transform or predicate class; `None` for an unknown one.
 pub fn definition(class: &str) -> Option<Definition> {
-    Some(match find(&CLASSES, class)? {
+    let name = find(&CLASSES, class).or_else(|| find(&PREDICATES, class))?;
+    Some(match name {
         EXTRACT_NEW_RECORD_STATE => extract_new_record_state::definition(),
         REGEX_ROUTER => regex_router::definition(),
-        _ => timestamp_converter::definition(),
-    })
-}
-
-/// The options of a predicate class.
-pub fn predicate_definition(class: &str) -> Option<Definition> {
-    Some(match find(&PREDICATES, class)? {
         HAS_HEADER_KEY => predicate::has_header_key_definition(),
         TOPIC_NAME_MATCHES => predicate::topic_name_matches_definition(),
-        _ => Definition::default(),
+        RECORD_IS_TOMBSTONE => Definition::default(),
+        _ => timestamp_converter::definition(),
     })
 }
 

@@ -1,9 +1,10 @@
 //! The transforms of one connector, in the order of its list, each behind its predicate.
 
 use std::collections::HashSet;
+use std::fmt;
 
 use connect::settings::Properties;
-use connect::{Record, TaskError, Transform, Verdict};
+use connect::{Fate, Record, TaskError, Transform, Verdict};
 
 use crate::catalog::{create, create_predicate};
 use crate::predicate::Predicate;
@@ -16,13 +17,38 @@ pub struct ConfigError {
     pub message: String,
 }
 
+/// All that is wrong with a chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigErrors(pub Vec<ConfigError>);
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.0.iter().enumerate() {
+            let separator = if index > 0 { "; " } else { "" };
+            write!(formatter, "{separator}{}: {}", error.option, error.message)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+impl From<ConfigErrors> for TaskError {
+    fn from(errors: ConfigErrors) -> Self {
+        Self::new(Fate::Halt, "org.apache.kafka.common.config.ConfigException", errors.to_string())
+    }
+}
+
 /// Applies transforms in order; a dropped record ends the chain.
 #[derive(Default)]
 pub struct Chain {
     links: Vec<Link>,
+    /// Index of the link that failed last.
+    failed: usize,
 }
 
 struct Link {
+    class: String,
     transform: Box<dyn Transform>,
     condition: Option<Condition>,
 }
@@ -34,7 +60,7 @@ struct Condition {
 
 impl Chain {
     /// Reads `transforms`, `predicates` and their options from a connector's properties. All errors together.
-    pub fn new(properties: &Properties) -> Result<Self, Vec<ConfigError>> {
+    pub fn new(properties: &Properties) -> Result<Self, ConfigErrors> {
         let mut errors = vec![];
         let predicates = aliases(properties, "predicates", &mut errors);
         for alias in &predicates {
@@ -50,7 +76,7 @@ impl Chain {
                 Err(problems) => errors.extend(problems),
             }
         }
-        if errors.is_empty() { Ok(Self { links }) } else { Err(errors) }
+        if errors.is_empty() { Ok(Self { links, failed: 0 }) } else { Err(ConfigErrors(errors)) }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -59,15 +85,25 @@ impl Chain {
 
     /// An error leaves the record in an unspecified state.
     pub fn apply(&mut self, record: &mut Record) -> Result<Verdict, TaskError> {
-        for link in &mut self.links {
+        for (index, link) in self.links.iter_mut().enumerate() {
             if link.condition.as_mut().is_some_and(|it| it.predicate.test(record) == it.negated) {
                 continue;
             }
-            if link.transform.apply(record)? == Verdict::Drop {
-                return Ok(Verdict::Drop);
+            match link.transform.apply(record) {
+                Ok(Verdict::Keep) => {}
+                Ok(Verdict::Drop) => return Ok(Verdict::Drop),
+                Err(error) => {
+                    self.failed = index;
+                    return Err(error);
+                }
             }
         }
         Ok(Verdict::Keep)
+    }
+
+    /// Class of the transform that returned the last error.
+    pub fn failed_class(&self) -> &str {
+        self.links.get(self.failed).map_or("", |link| &link.class)
     }
 }
 
@@ -133,7 +169,7 @@ fn link(properties: &Properties, alias: &str, predicates: &[String]) -> Result<L
         }
     };
     let Some(name) = own.get("predicate").map(|name| name.trim()).filter(|name| !name.is_empty()) else {
-        return Ok(Link { transform, condition: None });
+        return Ok(Link { class, transform, condition: None });
     };
     if !predicates.iter().any(|alias| alias == name) {
         let option = format!("{prefix}predicate");
@@ -141,7 +177,7 @@ fn link(properties: &Properties, alias: &str, predicates: &[String]) -> Result<L
         return Err(vec![ConfigError { option, message }]);
     }
     let condition = Condition { predicate: predicate_of(properties, name)?, negated };
-    Ok(Link { transform, condition: Some(condition) })
+    Ok(Link { class, transform, condition: Some(condition) })
 }
 
 #[cfg(test)]
@@ -185,7 +221,7 @@ mod tests {
     #[test]
     fn an_unknown_class_is_named() {
         let errors = Chain::new(&properties(&[("transforms", "x"), ("transforms.x.type", "com.acme.Nope")]));
-        let errors = errors.err().unwrap();
+        let errors = errors.err().unwrap().0;
         assert_eq!(errors[0].option, "transforms.x.type");
         assert!(errors[0].message.contains("com.acme.Nope"));
     }

@@ -11,8 +11,6 @@ mod extract_new_record_state;
 mod regex_router;
 mod timestamp_converter;
 
-pub use catalog::{
-    create, create_predicate, definition, known_classes, known_predicates, predicate_definition,
-};
-pub use chain::{Chain, ConfigError};
+pub use catalog::{create, create_predicate, definition, predicate_classes, transform_classes};
+pub use chain::{Chain, ConfigError, ConfigErrors};
 pub use predicate::Predicate;

@@ -10,7 +10,7 @@ use connect::record::{KafkaOrigin, Origin, RawMessage, TimestampType};
 use connect::settings::Properties;
 use connect::{Header, Headers, Record, Verdict};
 use serde_json::{Map, Value as Json, json};
-use transforms::{create, create_predicate, known_classes, known_predicates};
+use transforms::{create, create_predicate, predicate_classes, transform_classes};
 use vectors::{Tally, Types, difference, schema_from, schema_to, types_of, value_from, value_to};
 
 fn main() {
@@ -19,9 +19,8 @@ fn main() {
     let text = std::fs::read_to_string(folder.join("schemas.json")).unwrap();
     let shared: Map<String, Json> = serde_json::from_str(&text).unwrap();
     let mut tally = Tally::default();
-    let mut files: Vec<String> = known_classes()
-        .iter()
-        .chain(known_predicates())
+    let mut files: Vec<String> = transform_classes()
+        .chain(predicate_classes())
         .map(|class| class.rsplit('.').next().unwrap().split('$').next().unwrap().to_owned())
         .collect();
     files.sort();
@@ -56,7 +55,7 @@ fn check(case: &Json, shared: &Map<String, Json>) -> Result<Option<&'static str>
         config.iter().map(|(key, value)| (key.clone(), value.as_str().unwrap().to_owned())).collect();
     let error = case["output"].get("error").map(|error| error["message"].as_str().unwrap_or_default());
     let mut record = record_from(&case["input"], shared);
-    if known_predicates().contains(&class) {
+    if predicate_classes().any(|known| known == class) {
         return check_predicate(case, class, &properties, &record, error.is_some());
     }
     let mut transform = match (create(class, &properties), error) {
