@@ -1,1 +1,8 @@
-//! e2e
+//! The rig of the black-box tests and of the demo: real PostgreSQL clusters, the real worker, real brokers.
+
+pub mod postgres; // clusters of our own
+pub mod worker; // the binary under test
+pub mod rest; // Connect's REST API as a client sees it
+pub mod java_kafka; // Apache Kafka from Maven Central
+pub mod eventually; // waiting for events
+pub mod ports; // free ports

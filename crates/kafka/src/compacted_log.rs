@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use rdkafka::config::FromClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
+use rdkafka::ClientContext;
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::Notify;
@@ -44,11 +45,26 @@ pub struct CompactedLog {
     name: String,
     producer: Arc<Producer>,
     topic: Topic,
-    reader: Arc<BaseConsumer>,
+    reader: Arc<Reader>,
     partitions: i32,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
+
+type Reader = BaseConsumer<Quiet>;
+
+/// Reaching the end of a partition is no error here.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
+            tracing::warn!(%error, reason, "internal topic");
+        }
+    }
+}
+
+impl ConsumerContext for Quiet {}
 
 #[derive(Default)]
 struct Shared {
@@ -82,8 +98,8 @@ impl CompactedLog {
                 ("allow.auto.create.topics", "false"),
             ])
             .native(ClientKind::Consumer)?;
-        let reader =
-            BaseConsumer::from_config(&config).map_err(|error| Error::new("create consumer", &error))?;
+        let reader = BaseConsumer::from_config_and_context(&config, Quiet)
+            .map_err(|error| Error::new("create consumer", &error))?;
         let mut list = TopicPartitionList::new();
         for partition in 0..partitions {
             list.add_partition_offset(&spec.name, partition, Offset::Beginning)
@@ -196,7 +212,7 @@ async fn create(admin: &Admin, spec: &TopicSpec) -> Result<i32, Error> {
 }
 
 fn follow(
-    reader: Arc<BaseConsumer>,
+    reader: Arc<Reader>,
     shared: Arc<Shared>,
     mut tell: impl FnMut(LogRecord) + Send + 'static,
 ) -> Result<JoinHandle<()>, Error> {
@@ -227,7 +243,7 @@ fn follow(
 }
 
 /// The end of a partition may lie behind offsets that compaction or transactions left empty.
-fn at_end(reader: &BaseConsumer, shared: &Shared, partition: i32) {
+fn at_end(reader: &Reader, shared: &Shared, partition: i32) {
     let Ok(position) = reader.position() else { return };
     for element in position.elements().iter().filter(|element| element.partition() == partition) {
         if let Offset::Offset(next) = element.offset() {
