@@ -66,6 +66,11 @@ pub enum Origin {
 }
 
 impl Meaning {
+    /// A plain number that the settings call a timestamp.
+    pub fn timestamp(unit: Unit) -> Self {
+        Self::Timestamp(unit, Origin::Connect)
+    }
+
     pub fn of(schema: &Schema) -> Self {
         match schema.kind() {
             Kind::Boolean => Self::Boolean,

@@ -13,12 +13,14 @@ mod text; // the text of a value
 mod json; // containers as JSON
 mod convert; // meaning + column -> conversion
 
-pub use convert::{Chosen, Conversion, Target, choose};
+pub use convert::{Conversion, Target, Zones, choose};
 pub use meaning::Meaning;
 pub use temporal::Unit;
 pub use wire::Wire;
 
 use std::fmt;
+
+use connect::{Schema, Value};
 
 /// A value that its column cannot take.
 #[derive(Debug)]
@@ -40,12 +42,39 @@ impl fmt::Display for ValueError {
 pub const UNAVAILABLE: &str = "__debezium_unavailable_value";
 
 /// Whether the value says that the column was not changed and not sent.
-pub fn is_unavailable(value: &connect::Value) -> bool {
+pub fn is_unavailable(value: &Value) -> bool {
     match value {
-        connect::Value::String(text) => text.as_str() == UNAVAILABLE,
-        connect::Value::Bytes(bytes) => bytes.as_slice() == UNAVAILABLE.as_bytes(),
-        connect::Value::Array(items) => matches!(&**items, [only] if is_unavailable(only)),
-        connect::Value::Map(entries) => matches!(&**entries, [(key, _)] if is_unavailable(key)),
+        Value::String(text) => text.as_str() == UNAVAILABLE,
+        Value::Bytes(bytes) => bytes.as_slice() == UNAVAILABLE.as_bytes(),
+        Value::Array(items) => matches!(&**items, [only] if is_unavailable(only)),
+        Value::Map(entries) => matches!(&**entries, [(key, _)] if is_unavailable(key)),
         _ => false,
     }
+}
+
+/// The text of a value that is not null, for a column of its own kind.
+pub fn text_of(
+    schema: &Schema,
+    meaning: &Meaning,
+    number: NumberColumn,
+    value: &Value,
+) -> Result<String, ValueError> {
+    let type_oid = match number {
+        NumberColumn::Yes => pg::oid::INT8,
+        NumberColumn::No => pg::oid::TEXT,
+    };
+    let target =
+        Target { type_oid, type_name: String::new(), typmod: -1, element_oid: None, delimiter: b',' };
+    let form = text::TextForm::of(schema, meaning, &target, &Zones::default())
+        .ok_or_else(|| ValueError::new("it has no text"))?;
+    let mut out = vec![];
+    form.put(value, &mut out)?;
+    String::from_utf8(out).map_err(|_| ValueError::new("it has no text"))
+}
+
+/// Whether a column holds plain numbers, so that a day or a time is its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NumberColumn {
+    Yes,
+    No,
 }
