@@ -114,9 +114,7 @@ impl Engine {
                 self.shared.failed(error);
             }
         }
-        let mut state = self.shared.state.lock();
-        state.ended = true;
-        state.flushes.clear();
+        self.shared.state.lock().ended = true;
     }
 
     async fn turns(&mut self) -> End {

@@ -1,6 +1,7 @@
 //! What the task and its writing loop share: the queue between them, and how far the loop is.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 
 use connect::contract::Rejected;
 use connect::{Fate, TaskError, TopicPartition};
@@ -45,6 +46,13 @@ pub struct State {
     pub stopping: bool,
     /// The loop will look at nothing any more.
     pub ended: bool,
+}
+
+impl State {
+    /// Whether `put` may return.
+    pub fn has_room(&self) -> bool {
+        self.ended || self.queue_bytes <= QUEUE_BYTES_MAX
+    }
 }
 
 /// The state under its lock, which is never held while anything is waited for.
@@ -133,11 +141,20 @@ pub fn copied(error: &TaskError) -> TaskError {
     }
 }
 
-/// The loop ended without saying why: it panicked.
-pub fn lost() -> TaskError {
-    TaskError::new(
-        Fate::Retry,
-        connect::fate::CONNECT_EXCEPTION,
-        "the writing loop of the sink ended unexpectedly",
-    )
+/// Says that the loop has ended, however it ended: nobody waits for it any more.
+pub struct LoopGuard(pub Arc<Shared>);
+
+impl Drop for LoopGuard {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        if !state.ended {
+            let text = "the writing loop of the sink ended unexpectedly";
+            state.failure = Some(TaskError::new(Fate::Retry, connect::fate::CONNECT_EXCEPTION, text));
+            state.ended = true;
+        }
+        state.flushes.clear();
+        drop(state);
+        self.0.room.notify_waiters();
+        self.0.news.notify_one();
+    }
 }

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use crate::engine::Engine;
 use crate::prepare::Delivery;
 use crate::settings::Settings;
-use crate::shared::{Owned, QUEUE_BYTES_MAX, Shared, copied, lost};
+use crate::shared::{LoopGuard, Owned, QUEUE_BYTES_MAX, Shared, copied};
 
 /// What a record costs beside its bytes.
 const RECORD_BYTES: usize = 512;
@@ -42,9 +42,6 @@ impl JdbcSink {
         let state = self.shared.state.lock();
         if let Some(failure) = &state.failure {
             return Err(copied(failure));
-        }
-        if !state.ended && self.engine.as_ref().is_none_or(JoinHandle::is_finished) {
-            return Err(lost());
         }
         match &state.retrying {
             Some(message) => Err(TaskError::retry(message.clone())),
@@ -77,11 +74,9 @@ impl JdbcSink {
             tokio::pin!(room);
             room.as_mut().enable();
             self.trouble()?;
-            let state = self.shared.state.lock();
-            if state.ended || state.queue_bytes <= QUEUE_BYTES_MAX {
+            if self.shared.state.lock().has_room() {
                 return Ok(());
             }
-            drop(state);
             room.await;
         }
     }
@@ -97,11 +92,10 @@ impl SinkTask for JdbcSink {
         async move {
             let engine =
                 Engine::start(self.settings.clone(), self.shared.clone(), self.id.clone(), tolerance).await?;
-            let shared = self.shared.clone();
+            let guard = LoopGuard(self.shared.clone());
             self.engine = Some(tokio::spawn(async move {
+                let _guard = guard;
                 engine.run().await;
-                shared.news.notify_one();
-                shared.room.notify_waiters();
             }));
             Ok(())
         }
