@@ -10,9 +10,13 @@ mod java_json; // numbers and strings as Jackson prints them
 mod print; // schema -> Avro-Java's text
 mod normalise; // schema -> Confluent's normalised text
 
+pub mod compatibility; // can a reader read what a writer wrote
 pub mod encode; // binary primitives, out
 pub mod decode; // binary primitives, in
 
+mod datum; // defaults as data
+
+pub use datum::encode_default;
 pub use java_json::{write_double, write_float, write_json, write_string};
 pub use parse::{ParseError, Strictness, parse, parse_with_references};
 pub use schema::{

@@ -4,6 +4,7 @@ use connect::contract::HeaderConverter;
 use connect::settings::{Definition, Properties};
 use connect::{Converter, TaskError};
 
+use crate::avro_converter::{self, AvroConverter};
 use crate::byte_array::{self, ByteArrayConverter};
 use crate::json::{self, JsonConverter};
 use crate::simple_header::SimpleHeaderConverter;
@@ -19,12 +20,14 @@ pub enum Role {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
     Json,
+    Avro,
     String,
     ByteArray,
     SimpleHeader,
 }
 
-const CLASSES: [(&str, Class); 4] = [
+const CLASSES: [(&str, Class); 5] = [
+    ("io.confluent.connect.avro.AvroConverter", Class::Avro),
     ("org.apache.kafka.connect.json.JsonConverter", Class::Json),
     ("org.apache.kafka.connect.storage.StringConverter", Class::String),
     ("org.apache.kafka.connect.converters.ByteArrayConverter", Class::ByteArray),
@@ -52,6 +55,7 @@ fn find(class: &str) -> Option<Class> {
 pub fn definition(class: &str) -> Option<Definition> {
     Some(match find(class)? {
         Class::Json => json::definition(),
+        Class::Avro => avro_converter::definition(),
         Class::String => string::definition(),
         Class::ByteArray => byte_array::definition(),
         Class::SimpleHeader => Definition::default(),
@@ -60,9 +64,9 @@ pub fn definition(class: &str) -> Option<Definition> {
 
 /// Makes a converter for keys or values. `properties` bear no prefix (`schemas.enable`, not `value.converter.schemas.enable`).
 pub fn create(class: &str, role: Role, properties: &Properties) -> Result<Box<dyn Converter>, TaskError> {
-    let _ = role;
     Ok(match find(class) {
         Some(Class::Json) => Box::new(JsonConverter::new(properties)?),
+        Some(Class::Avro) => Box::new(AvroConverter::new(role, properties)?),
         Some(Class::String) => Box::new(StringConverter::new(properties)?),
         Some(Class::ByteArray) => Box::new(ByteArrayConverter),
         Some(Class::SimpleHeader) | None => return Err(unknown(class)),
@@ -76,7 +80,7 @@ pub fn create_header(class: &str, properties: &Properties) -> Result<Box<dyn Hea
         Some(Class::Json) => Box::new(JsonConverter::new(properties)?),
         Some(Class::String) => Box::new(StringConverter::new(properties)?),
         Some(Class::ByteArray) => Box::new(ByteArrayConverter),
-        None => return Err(unknown(class)),
+        Some(Class::Avro) | None => return Err(unknown(class)),
     })
 }
 

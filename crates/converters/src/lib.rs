@@ -3,6 +3,7 @@
 mod catalog; // class name + settings -> converter
 mod decimal; // exact numbers as text
 mod json; // with and without schemas
+mod avro_converter; // Confluent's, with a registry
 mod string; // Java's toString
 mod byte_array; // bytes as they are
 mod java_text; // toString
