@@ -1,0 +1,84 @@
+//! Fields that change from run to run (golden/source/README.md). Positions and transaction ids are replaced by
+//! their rank, so that equalities and order between them still count.
+
+use std::collections::BTreeMap;
+
+use regex::{Captures, Regex};
+use serde_json::Value;
+
+use crate::case::Recorded;
+
+/// Ranks of the numbers of one recording.
+struct Ranks(BTreeMap<u64, usize>);
+
+impl Ranks {
+    fn of(texts: &[&str], pattern: &Regex) -> Self {
+        let mut numbers: Vec<u64> = texts
+            .iter()
+            .flat_map(|text| pattern.captures_iter(text))
+            .flat_map(|found| {
+                found
+                    .iter()
+                    .skip(1)
+                    .flatten()
+                    .filter_map(|group| group.as_str().parse().ok())
+                    .collect::<Vec<u64>>()
+            })
+            .collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        Self(numbers.into_iter().enumerate().map(|(rank, number)| (number, rank)).collect())
+    }
+
+    fn shown(&self, number: &str) -> String {
+        number
+            .parse()
+            .ok()
+            .and_then(|number: u64| self.0.get(&number))
+            .map_or_else(|| number.to_owned(), |rank| format!("#{rank}"))
+    }
+}
+
+pub fn masked(records: &[Recorded]) -> Vec<Recorded> {
+    let lsn = regex(r#""lsn":(\d+)"#);
+    let sequence = regex(r#""sequence":"\[(?:\\"(\d+)\\"|null),\\"(\d+)\\"\]""#);
+    let position = regex(r#""lsn":(\d+)|"sequence":"\[(?:\\"(\d+)\\"|null),\\"(\d+)\\"\]""#);
+    let xid = regex(r#""txId":(\d+)"#);
+    let texts: Vec<&str> = records.iter().filter_map(|record| record.value.as_deref()).collect();
+    let (positions, xids) = (Ranks::of(&texts, &position), Ranks::of(&texts, &xid));
+    let times = regex(r#""((?:__source_|source_|_|__)?ts_(?:ms|us|ns))":\d+"#);
+    let value = |text: &str| {
+        let text = times.replace_all(text, r#""$1":0"#);
+        let text =
+            lsn.replace_all(&text, |found: &Captures<'_>| format!("\"lsn\":{}", positions.shown(&found[1])));
+        let text =
+            xid.replace_all(&text, |found: &Captures<'_>| format!("\"txId\":{}", xids.shown(&found[1])));
+        let text = sequence.replace_all(&text, |found: &Captures<'_>| {
+            let first = found.get(1).map_or("null".to_owned(), |first| positions.shown(first.as_str()));
+            format!("\"sequence\":[{first},{}]", positions.shown(&found[2]))
+        });
+        regex(r#""xmin":\d+"#).replace_all(&text, r#""xmin":0"#).into_owned()
+    };
+    records
+        .iter()
+        .map(|record| Recorded {
+            headers: headers(&record.headers),
+            value: record.value.as_deref().map(value),
+            ..record.clone()
+        })
+        .collect()
+}
+
+fn headers(headers: &Value) -> Value {
+    let mut headers = headers.clone();
+    for header in headers.as_array_mut().into_iter().flatten() {
+        if header[0] == "__debezium.context.runId" {
+            header[1] = "<run>".into();
+        }
+    }
+    headers
+}
+
+fn regex(text: &str) -> Regex {
+    Regex::new(text).expect("the patterns are constant")
+}
