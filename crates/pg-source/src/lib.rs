@@ -1,1 +1,23 @@
-//! pg-source
+//! PostgreSQL to change events to records: `io.debezium.connector.postgresql.PostgresConnector`.
+
+mod settings; // options, checked and typed
+mod filter; // which tables and columns
+mod task; // the contract with the runtime
+mod start; // checks, creation, opening
+mod slot; // slot, publication, prerequisites
+mod snapshot; // tables at one moment
+mod stream; // frames in, events out
+mod transaction; // which events were sent before
+mod tables_cache; // tables by the stream's numbers
+mod tables; // what a table looks like at a point of the WAL
+mod values; // text of a value -> value
+mod envelope; // change event -> record
+mod logical_message; // messages in the WAL
+mod naming; // topics, schemas, fields
+mod position; // how far the source has come
+mod heartbeat; // signs of life
+mod metrics; // what is counted
+mod failure; // PostgreSQL's failures -> what may be done
+
+pub use settings::{definition, validate_boxed as validate};
+pub use task::task;

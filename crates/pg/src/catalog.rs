@@ -113,6 +113,8 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// Primary key first, then by oid.
     pub unique_indexes: Vec<UniqueIndex>,
+    /// Unique among some rows only (`WHERE`), by oid.
+    pub partial_unique_indexes: Vec<UniqueIndex>,
     pub foreign_keys: Vec<ForeignKey>,
     /// The planner's guess (`reltuples`); negative where it has none.
     pub rows_estimated: f32,
@@ -167,7 +169,9 @@ pub async fn tables(client: &Client, oids: &[u32]) -> Result<Vec<Table>> {
     for row in client.query(INDEXES, &[&oids]).await? {
         let oid: u32 = row.try_get(0)?;
         if let Some(table) = tables.get_mut(&oid) {
-            table.unique_indexes.push(index(&row)?);
+            let partial: bool = row.try_get(9)?;
+            let list = if partial { &mut table.partial_unique_indexes } else { &mut table.unique_indexes };
+            list.push(index(&row)?);
         }
     }
     for row in client.query(FOREIGN_KEYS, &[&oids]).await? {
@@ -193,10 +197,10 @@ const COLUMNS: &str = "SELECT a.attrelid, a.attnum, a.attname::text, a.atttypid,
      WHERE a.attrelid = ANY($1) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum";
 
 const INDEXES: &str = "SELECT i.indrelid, i.indexrelid, c.relname::text, i.indkey::int2[], i.indnkeyatts, i.indisprimary, \
-     i.indimmediate, i.indisreplident, k.conname::text \
+     i.indimmediate, i.indisreplident, k.conname::text, i.indpred IS NOT NULL \
      FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
      LEFT JOIN pg_catalog.pg_constraint k ON k.conindid = i.indexrelid AND k.contype IN ('p','u') \
-     WHERE i.indrelid = ANY($1) AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL \
+     WHERE i.indrelid = ANY($1) AND i.indisunique AND i.indisvalid AND i.indexprs IS NULL \
      ORDER BY i.indrelid, i.indisprimary DESC, i.indexrelid";
 
 const FOREIGN_KEYS: &str = "SELECT conrelid, conname::text, conkey, confrelid, confkey, confmatchtype, confdeltype, confupdtype, \
@@ -233,6 +237,7 @@ fn table(row: &Row) -> Result<Table> {
         pages_estimated: row.try_get(9)?,
         columns: vec![],
         unique_indexes: vec![],
+        partial_unique_indexes: vec![],
         foreign_keys: vec![],
     })
 }

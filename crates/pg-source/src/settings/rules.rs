@@ -1,0 +1,220 @@
+//! What `/validate` says about an option, in Debezium's words.
+
+use connect::settings::{Definition, Properties, Resolved};
+use fancy_regex::Regex;
+
+use super::value_lists::{self, OneOf};
+
+/// What a value must be.
+#[derive(Clone, Copy)]
+enum Rule {
+    Required,
+    /// Letters, digits, `_`, `-` and `.`.
+    Name,
+    Integer,
+    /// Debezium checks some integers twice, and says so twice.
+    IntegerTwice,
+    Positive,
+    NonNegative,
+    Boolean,
+    BooleanTwice,
+    Regexes,
+    /// Excludes the option of the other name.
+    Instead(&'static str),
+    SlotName,
+    OneOf(&'static OneOf),
+    Operations,
+}
+
+const RULES: &[(&str, Rule)] = &[
+    ("topic.prefix", Rule::Required),
+    ("topic.prefix", Rule::Name),
+    ("database.hostname", Rule::Required),
+    ("database.hostname", Rule::Name),
+    ("database.port", Rule::IntegerTwice),
+    ("database.user", Rule::Required),
+    ("database.dbname", Rule::Required),
+    ("plugin.name", Rule::OneOf(&value_lists::PLUGIN)),
+    ("slot.name", Rule::SlotName),
+    ("publication.autocreate.mode", Rule::OneOf(&value_lists::AUTOCREATE)),
+    ("database.sslmode", Rule::OneOf(&value_lists::SSL_MODE)),
+    ("slot.max.retries", Rule::Integer),
+    ("slot.retry.delay.ms", Rule::Integer),
+    ("status.update.interval.ms", Rule::Positive),
+    ("skipped.operations", Rule::Operations),
+    ("lsn.flush.mode", Rule::OneOf(&value_lists::FLUSH_MODE)),
+    ("event.processing.failure.handling.mode", Rule::OneOf(&value_lists::PROCESSING_FAILURE)),
+    ("event.converting.failure.handling.mode", Rule::OneOf(&value_lists::CONVERTING_FAILURE)),
+    ("max.batch.size", Rule::Positive),
+    ("max.queue.size", Rule::Positive),
+    ("poll.interval.ms", Rule::Positive),
+    ("max.queue.size.in.bytes", Rule::NonNegative),
+    ("snapshot.delay.ms", Rule::NonNegative),
+    ("streaming.delay.ms", Rule::NonNegative),
+    ("snapshot.include.collection.list", Rule::Regexes),
+    ("snapshot.max.threads", Rule::Positive),
+    ("decimal.handling.mode", Rule::OneOf(&value_lists::DECIMAL)),
+    ("time.precision.mode", Rule::OneOf(&value_lists::TIME)),
+    ("snapshot.mode", Rule::OneOf(&value_lists::SNAPSHOT)),
+    ("snapshot.locking.mode", Rule::OneOf(&value_lists::LOCKING)),
+    ("hstore.handling.mode", Rule::OneOf(&value_lists::HSTORE)),
+    ("binary.handling.mode", Rule::OneOf(&value_lists::BINARY)),
+    ("schema.name.adjustment.mode", Rule::OneOf(&value_lists::ADJUSTMENT)),
+    ("field.name.adjustment.mode", Rule::OneOf(&value_lists::ADJUSTMENT)),
+    ("interval.handling.mode", Rule::OneOf(&value_lists::INTERVAL)),
+    ("tombstones.on.delete", Rule::BooleanTwice),
+    ("slot.drop.on.stop", Rule::Boolean),
+    ("slot.failover", Rule::Boolean),
+    ("extended.headers.enabled", Rule::Boolean),
+    ("heartbeat.interval.ms", Rule::NonNegative),
+    ("column.include.list", Rule::Regexes),
+    ("column.exclude.list", Rule::Regexes),
+    ("column.exclude.list", Rule::Instead("column.include.list")),
+    ("table.include.list", Rule::Regexes),
+    ("table.exclude.list", Rule::Regexes),
+    ("table.exclude.list", Rule::Instead("table.include.list")),
+    ("schema.include.list", Rule::Regexes),
+    ("schema.exclude.list", Rule::Regexes),
+    ("schema.exclude.list", Rule::Instead("schema.include.list")),
+];
+
+/// Options that are not in Debezium's published table, change data, and are not there yet.
+const REFUSED_UNPUBLISHED: &[(&str, &str)] = &[
+    ("skip.messages.without.change", "false"),
+    ("read.only", "false"),
+    ("snapshot.custom.class", ""),
+    ("database.connection.factory.class", ""),
+    ("source.struct.version", "v2"),
+];
+
+/// Families of options whose names hold a parameter.
+const REFUSED_FAMILIES: &[&str] = &["column.mask.", "column.truncate.to."];
+
+/// Parses and checks everything that needs no database.
+pub fn resolve(definition: &Definition, properties: &Properties) -> Resolved {
+    let mut resolved = definition.resolve(properties);
+    for answer in resolved.answers_mut() {
+        // Kafka's own texts for values that do not parse; Debezium says it in its own way below.
+        answer.errors.retain(|error| !error.starts_with("Invalid value "));
+    }
+    for (name, rule) in RULES {
+        let given = super::lookup(definition, properties, name);
+        for error in check(name, *rule, given, properties) {
+            let text = format!("The '{name}' value is invalid: {error}");
+            resolved.error(name, text);
+        }
+    }
+    queue_holds_a_batch(definition, properties, &mut resolved);
+    refuse(properties, &mut resolved);
+    resolved
+}
+
+fn check(name: &str, rule: Rule, given: Option<&str>, properties: &Properties) -> Vec<String> {
+    let value = given.map(str::trim).filter(|text| !text.is_empty());
+    let Some(value) = value else {
+        return match rule {
+            Rule::Required => vec!["A value is required".to_owned()],
+            _ => vec![],
+        };
+    };
+    let integer = value.parse::<i64>();
+    let unless = |fine: bool, text: &str| if fine { vec![] } else { vec![text.to_owned()] };
+    const INTEGER: &str = "An integer is expected";
+    match rule {
+        Rule::Required => vec![],
+        Rule::Name => {
+            let fine = value.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+            let hosts = name == "database.hostname" && value.split(',').all(|host| !host.trim().is_empty());
+            // Older versions passed lists of hosts and IPv6 addresses on to the driver.
+            let fine = fine || (hosts && value.contains([',', ':']) && !value.contains(char::is_whitespace));
+            unless(
+                fine,
+                &format!(
+                    "{value} has invalid format (only the underscore, hyphen, dot and alphanumeric characters are allowed)"
+                ),
+            )
+        }
+        Rule::Integer => unless(integer.is_ok(), INTEGER),
+        Rule::IntegerTwice if integer.is_err() => vec![INTEGER.to_owned(); 2],
+        Rule::IntegerTwice => vec![],
+        Rule::Positive => {
+            unless(integer.is_ok_and(|number| number > 0), "A positive, non-zero integer value is expected")
+        }
+        Rule::NonNegative => match integer {
+            Err(_) => vec![INTEGER.to_owned(), "An non-negative integer is expected".to_owned()],
+            Ok(number) => unless(number >= 0, "An non-negative integer is expected"),
+        },
+        Rule::Boolean | Rule::BooleanTwice => {
+            let fine = value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false");
+            let count = if matches!(rule, Rule::BooleanTwice) { 2 } else { 1 };
+            if fine { vec![] } else { vec!["Either 'true' or 'false' is expected".to_owned(); count] }
+        }
+        Rule::Regexes => regex_error(value).into_iter().collect(),
+        Rule::Instead(other) => {
+            let other_given = properties.get(other).is_some_and(|text| !text.trim().is_empty());
+            unless(!other_given, &format!("\"{other}\" is already specified"))
+        }
+        Rule::SlotName => unless(
+            value.len() <= 63
+                && value
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'),
+            "Valid replication slot name must contain only digits, lowercase characters and underscores with length <= 63",
+        ),
+        Rule::OneOf(list) => {
+            unless(list.allows(value), &format!("Value must be one of {}", list.published.join(", ")))
+        }
+        Rule::Operations => {
+            let fine = value == "none"
+                || value.split(',').all(|one| matches!(one.trim(), "c" | "u" | "d" | "t" | "r" | "none"));
+            unless(fine, "Invalid operation")
+        }
+    }
+}
+
+fn regex_error(value: &str) -> Option<String> {
+    crate::filter::split_list(value).into_iter().find_map(|pattern| {
+        let error = Regex::new(&pattern).err()?;
+        Some(format!(
+            "A comma-separated list of valid regular expressions is expected, but {error}\n{pattern}"
+        ))
+    })
+}
+
+fn queue_holds_a_batch(definition: &Definition, properties: &Properties, resolved: &mut Resolved) {
+    let number = |name: &str| super::lookup(definition, properties, name)?.trim().parse::<i64>().ok();
+    if let (Some(batch), Some(queue)) = (number("max.batch.size"), number("max.queue.size"))
+        && batch > 0
+        && queue > 0
+        && queue <= batch
+    {
+        let text = "The 'max.queue.size' value is invalid: Must be larger than the maximum batch size";
+        resolved.error("max.queue.size", text);
+    }
+}
+
+fn refuse(properties: &Properties, resolved: &mut Resolved) {
+    let text = |name: &str| {
+        format!(
+            "The option \"{name}\" changes data or delivery and is not available in this version: remove it, or keep \
+             this connector where it is."
+        )
+    };
+    for (name, harmless) in REFUSED_UNPUBLISHED {
+        if properties.get(*name).is_some_and(|value| !value.trim().eq_ignore_ascii_case(harmless)) {
+            resolved.error(name, text(name));
+        }
+    }
+    for name in properties.keys() {
+        if REFUSED_FAMILIES.iter().any(|family| name.starts_with(family)) {
+            resolved.error(name, text(name));
+        }
+    }
+    let mode = properties.get("snapshot.mode").map(|mode| mode.trim().to_ascii_lowercase());
+    if let Some(mode @ ("always" | "when_needed" | "configuration_based" | "custom")) = mode.as_deref() {
+        resolved.error(
+            "snapshot.mode",
+            format!("The 'snapshot.mode' value is invalid: \"{mode}\" is not available in this version"),
+        );
+    }
+}

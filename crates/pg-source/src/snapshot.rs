@@ -1,0 +1,529 @@
+//! The snapshot: tables read by COPY at one point, by several connections, into one stream of rows.
+//!
+//! Every reading connection imports the same exported snapshot, so that all rows are of one moment. A reader takes
+//! the next part of a table (a whole table, or a range of its pages), and hands over chunks of whole rows, bounded
+//! by bytes: when Kafka is slow, reading stops. The last row of each table is held back until it is known to be the
+//! last, because it is marked.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use connect::{Buffer, Record, TaskError, Text, Value};
+use pg::catalog;
+use pg::copy::{self, Row as CopyRow};
+use pg::pgoutput::Datum;
+use pg::wire::{Frames, Purpose, Wire};
+use pg::{Session, quote};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinHandle;
+
+use crate::envelope::{self, Change, Envelopes, Marker, Op, Place};
+use crate::failure;
+use crate::metrics::SnapshotMetrics;
+use crate::settings::Settings;
+use crate::slot::Candidate;
+use crate::stream::Output;
+use crate::tables::{Compiler, Row, RowErrorKind, Table};
+
+/// A table is read in parts of this many pages (256 MiB) when there is more than one reader.
+const PART_PAGES: i64 = 32_768;
+const PAGE_BYTES: i64 = 8192;
+/// Bytes of rows that may wait to be decoded.
+const QUEUE_BYTES: usize = 8 * 1024 * 1024;
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
+/// Chunks are bounded by bytes; this bounds their number for the channel's own sake.
+const CHUNKS_MAX: usize = 1024;
+
+/// When and where the snapshot is.
+#[derive(Clone, Debug)]
+pub struct Moment {
+    /// Name of the exported snapshot.
+    pub exported: String,
+    pub lsn: u64,
+}
+
+/// A snapshot that is being read.
+pub struct Snapshot {
+    pub lsn: u64,
+    pub transaction: i64,
+    pub time_micros: i64,
+    tables: Vec<TableState>,
+    parts: Receiver,
+    readers: Vec<JoinHandle<()>>,
+    tuple: Vec<Datum>,
+    current: Option<Chunk>,
+    at: usize,
+    /// The last row of a finished table: the last of all unless another comes.
+    candidate: Option<Record>,
+    any_sent: bool,
+    tables_left: usize,
+    place: Place,
+    metrics: SnapshotMetrics,
+    started: Instant,
+    reported: Instant,
+    _exporter: Session,
+}
+
+type Receiver = mpsc::Receiver<Result<Delivery, TaskError>>;
+
+struct TableState {
+    oid: u32,
+    label: String,
+    table: Arc<Table>,
+    parts_left: usize,
+    rows: u64,
+    rows_estimated: f64,
+    held: Option<Record>,
+}
+
+/// A part of a table to read.
+struct Part {
+    table: usize,
+    sql: String,
+}
+
+enum Delivery {
+    Chunk(Chunk),
+    PartDone { table: usize },
+}
+
+struct Chunk {
+    table: usize,
+    bytes: Bytes,
+    buffer: Buffer,
+    _room: OwnedSemaphorePermit,
+}
+
+/// What the snapshot is made with.
+pub struct Context<'a> {
+    pub settings: &'a Settings,
+    pub envelopes: &'a mut Envelopes,
+}
+
+/// Whether there is more to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    NeedChunk,
+    BatchFull,
+    Finished,
+}
+
+impl Snapshot {
+    /// Opens the readers, all at the moment of the exported snapshot, and plans the parts.
+    pub async fn open(
+        settings: &Settings,
+        envelopes: &Envelopes,
+        moment: &Moment,
+        candidates: &[&Candidate],
+    ) -> Result<Self, TaskError> {
+        let exporter = open_session(settings).await?;
+        let begin = format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}",
+            quote::literal(&moment.exported)
+        );
+        exporter.batch_execute(&begin).await.map_err(failure::from_client)?;
+        lock(&exporter, settings, candidates).await?;
+        let row = exporter
+            .query_one(
+                "SELECT (extract(epoch FROM now()) * 1000000)::bigint, \
+                 txid_snapshot_xmax(txid_current_snapshot()) - 1",
+                &[],
+            )
+            .await
+            .map_err(failure::from_client)?;
+        let (time_micros, transaction): (i64, i64) = (row.get(0), row.get(1));
+        let (tables, parts) = plan(&exporter, settings, envelopes, candidates).await?;
+        let count = settings.snapshot_threads.min(parts.len());
+        let mut wires = Vec::with_capacity(count);
+        for _ in 0..count {
+            wires.push(open_reader(settings, &begin).await?);
+        }
+        let (readers, parts) = spawn_readers(wires, parts);
+        let mut place = Place {
+            time_micros,
+            marker: Marker::True,
+            transaction: Some(transaction),
+            lsn: moment.lsn,
+            commit: None,
+            sequence: None,
+            origin: None,
+        };
+        place.sequence = Some(Text::from(envelope::sequence(&place)));
+        let metrics = SnapshotMetrics::new(&settings.topic_prefix);
+        metrics.started(tables.len());
+        tracing::info!(tables = tables.len(), lsn = %pg::Lsn(moment.lsn), "snapshot started");
+        Ok(Self {
+            lsn: moment.lsn,
+            transaction,
+            time_micros,
+            tables_left: tables.iter().filter(|table| table.parts_left > 0).count(),
+            tables,
+            parts,
+            readers,
+            tuple: vec![],
+            current: None,
+            at: 0,
+            candidate: None,
+            any_sent: false,
+            place,
+            metrics,
+            started: Instant::now(),
+            reported: Instant::now(),
+            _exporter: exporter,
+        })
+    }
+
+    /// Waits for more rows. Cancel-safe.
+    pub async fn fetch(&mut self, out: &mut Output) -> Result<(), TaskError> {
+        match self.parts.recv().await {
+            Some(delivery) => self.take(delivery?, out),
+            None if self.tables_left > 0 => {
+                return Err(TaskError::retry("a reader of the snapshot ended before its work"));
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Takes what is there already; false when nothing is.
+    pub fn fetch_ready(&mut self, out: &mut Output) -> Result<bool, TaskError> {
+        match self.parts.try_recv() {
+            Ok(delivery) => {
+                self.take(delivery?, out);
+                Ok(true)
+            }
+            Err(_) => Ok(false),
+        }
+    }
+
+    fn take(&mut self, delivery: Delivery, out: &mut Output) {
+        match delivery {
+            Delivery::Chunk(chunk) => {
+                self.current = Some(chunk);
+                self.at = 0;
+            }
+            Delivery::PartDone { table } => self.part_done(table, out),
+        }
+    }
+
+    fn part_done(&mut self, index: usize, out: &mut Output) {
+        let table = &mut self.tables[index];
+        table.parts_left -= 1;
+        if table.parts_left > 0 {
+            return;
+        }
+        self.tables_left -= 1;
+        self.metrics.tables_left(self.tables_left);
+        self.metrics.table(&table.label, table.rows, table.rows_estimated);
+        tracing::info!(table = %table.label, rows = table.rows, "table of the snapshot done");
+        if let Some(record) = table.held.take() {
+            self.send_candidate(out);
+            self.candidate = Some(record);
+        }
+    }
+
+    /// Another row follows: the one that was held back is only the last of its table.
+    fn send_candidate(&mut self, out: &mut Output) {
+        if let Some(mut record) = self.candidate.take() {
+            let marker = if self.any_sent { Marker::LastInCollection } else { Marker::First };
+            envelope::set_marker(&mut record, marker);
+            self.any_sent = true;
+            out.records.push(record);
+        }
+    }
+
+    /// Decodes rows until there is a reason to pause.
+    pub fn decode(&mut self, context: &mut Context<'_>, out: &mut Output) -> Result<Progress, TaskError> {
+        self.report();
+        loop {
+            if out.records.len() >= context.settings.batch_records_max {
+                return Ok(Progress::BatchFull);
+            }
+            let Some(chunk) = &self.current else {
+                if self.tables_left > 0 {
+                    return Ok(Progress::NeedChunk);
+                }
+                self.finish(out);
+                return Ok(Progress::Finished);
+            };
+            let (bytes, buffer, index) = (chunk.bytes.clone(), chunk.buffer.clone(), chunk.table);
+            let mut frames = Frames::from(&bytes, self.at);
+            while out.records.len() < context.settings.batch_records_max {
+                let Some(range) = frames.next() else {
+                    self.current = None;
+                    break;
+                };
+                self.at = frames.position();
+                out.bytes += range.len() + RECORD_BYTES;
+                self.row(context, index, &bytes, range, &buffer, out)?;
+            }
+        }
+    }
+
+    #[inline]
+    fn row(
+        &mut self,
+        context: &mut Context<'_>,
+        index: usize,
+        bytes: &Bytes,
+        range: std::ops::Range<usize>,
+        buffer: &Buffer,
+        out: &mut Output,
+    ) -> Result<(), TaskError> {
+        let split = copy::split_row(bytes, range, &mut self.tuple).map_err(failure::from_pg)?;
+        let unescaped;
+        let buffer = match split {
+            CopyRow::InPlace => buffer,
+            CopyRow::Unescaped(copy) => {
+                unescaped = Buffer::from(copy);
+                &unescaped
+            }
+        };
+        let table = self.tables[index].table.clone();
+        let row = Row { tuple: &self.tuple, buffer };
+        let made = table.values(row, None).and_then(|values| {
+            let key = table.key_of(&values, row)?;
+            Ok(Change { op: Op::Read, key, before: Value::Null, after: Value::Struct(values) })
+        });
+        let change = match made {
+            Ok(change) => change,
+            Err(error) => {
+                let text = format!("row of {}.{} cannot be processed: {error}", table.schema, table.name);
+                let mode = context.settings.processing_failure;
+                if error.kind == RowErrorKind::Conversion || mode == crate::settings::ProcessingFailure::Fail
+                {
+                    return Err(TaskError::halt(text));
+                }
+                tracing::warn!(table = %table.topic, error = %error, "row of the snapshot skipped");
+                return Ok(());
+            }
+        };
+        self.send_candidate(out);
+        let state = &mut self.tables[index];
+        state.rows += 1;
+        self.place.marker = match state.rows {
+            1 => Marker::FirstInCollection,
+            _ => Marker::True,
+        };
+        // The row before is not the last of its table: it goes out as it is marked.
+        let previous = state.held.take();
+        let end = out.records.len();
+        context.envelopes.row(&table, change, &self.place, &mut out.records);
+        let held = out.records.pop();
+        debug_assert_eq!(out.records.len(), end, "a row of the snapshot is one record");
+        self.tables[index].held = held;
+        if let Some(mut record) = previous {
+            if !self.any_sent {
+                envelope::set_marker(&mut record, Marker::First);
+                self.any_sent = true;
+            }
+            out.records.push(record);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, out: &mut Output) {
+        if let Some(mut record) = self.candidate.take() {
+            envelope::set_marker(&mut record, Marker::Last);
+            out.records.push(record);
+        }
+        self.metrics.finished();
+        let rows: u64 = self.tables.iter().map(|table| table.rows).sum();
+        tracing::info!(rows, seconds = self.started.elapsed().as_secs_f32(), "snapshot done");
+    }
+
+    fn report(&mut self) {
+        if self.reported.elapsed() < PROGRESS_INTERVAL {
+            return;
+        }
+        self.reported = Instant::now();
+        for table in self.tables.iter().filter(|table| table.parts_left > 0 && table.rows > 0) {
+            self.metrics.table(&table.label, table.rows, table.rows_estimated);
+            tracing::info!(
+                table = %table.label,
+                rows = table.rows,
+                rows_estimated = table.rows_estimated as u64,
+                "snapshot in progress"
+            );
+        }
+    }
+
+    /// The tables as they were read, for the stream that follows.
+    pub fn tables(&self) -> impl Iterator<Item = (u32, &Arc<Table>)> {
+        self.tables.iter().map(|state| (state.oid, &state.table))
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        for reader in &self.readers {
+            reader.abort();
+        }
+    }
+}
+
+/// Memory of a record beside the bytes that it was read from.
+const RECORD_BYTES: usize = 1500;
+
+/// A session with the statements that every session runs first.
+pub async fn open_session(settings: &Settings) -> Result<Session, TaskError> {
+    let session = pg::connect(&settings.connect).await.map_err(failure::from_pg)?;
+    for statement in &settings.initial_statements {
+        session.batch_execute(statement).await.map_err(failure::from_client)?;
+    }
+    Ok(session)
+}
+
+async fn open_reader(settings: &Settings, begin: &str) -> Result<Wire, TaskError> {
+    let connect = settings.connect.named("Debezium Initial Snapshot");
+    let mut wire = Wire::connect(&connect, Purpose::Sql).await.map_err(failure::from_pg)?;
+    for statement in &settings.initial_statements {
+        wire.simple_query(statement).await.map_err(failure::from_pg)?;
+    }
+    // The decoder reads ISO dates and the rest whatever those statements say.
+    let settings = "SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; SET bytea_output = 'hex'; \
+                    SET extra_float_digits = 3; SET lc_monetary = 'C'";
+    wire.simple_query(settings).await.map_err(failure::from_pg)?;
+    wire.simple_query(begin).await.map_err(failure::from_pg)?;
+    Ok(wire)
+}
+
+async fn lock(session: &Session, settings: &Settings, tables: &[&Candidate]) -> Result<(), TaskError> {
+    let Some(timeout) = settings.snapshot_locks else { return Ok(()) };
+    let mut sql = format!("SET LOCAL lock_timeout = {};", timeout.as_millis());
+    for table in tables {
+        sql.push_str(&format!("LOCK TABLE {} IN ACCESS SHARE MODE;", table.quoted()));
+    }
+    session.batch_execute(&sql).await.map_err(failure::from_client)
+}
+
+async fn plan(
+    session: &Session,
+    settings: &Settings,
+    envelopes: &Envelopes,
+    candidates: &[&Candidate],
+) -> Result<(Vec<TableState>, VecDeque<Part>), TaskError> {
+    let oids: Vec<u32> = candidates.iter().map(|table| table.oid).collect();
+    let found = catalog::tables(session, &oids).await.map_err(failure::from_pg)?;
+    let mut type_oids: Vec<u32> =
+        found.iter().flat_map(|table| &table.columns).map(|column| column.type_oid).collect();
+    type_oids.sort_unstable();
+    type_oids.dedup();
+    let types = catalog::types(session, &type_oids).await.map_err(failure::from_pg)?;
+    let compiler = Compiler {
+        settings,
+        types: &types,
+        source_schema: &envelopes.source_schema,
+        transaction_schema: &envelopes.transaction_schema,
+    };
+    let mut tables = vec![];
+    let mut parts = VecDeque::new();
+    for candidate in candidates {
+        // Dropped between the two queries.
+        let Some(table) = found.iter().find(|table| table.oid == candidate.oid) else { continue };
+        let (compiled, columns) = compiler.catalogue(table);
+        let columns: Vec<_> = columns.iter().map(|name| quote::identifier(name)).collect();
+        let sqls = part_sql(candidate, &columns.join(", "), settings.snapshot_threads);
+        tables.push(TableState {
+            oid: candidate.oid,
+            label: format!("{}.{}", candidate.schema, candidate.name),
+            table: Arc::new(compiled),
+            parts_left: sqls.len(),
+            rows: 0,
+            rows_estimated: f64::from(candidate.rows_estimated.max(0.0)),
+            held: None,
+        });
+        let index = tables.len() - 1;
+        parts.extend(sqls.into_iter().map(|sql| Part { table: index, sql }));
+    }
+    Ok((tables, parts))
+}
+
+/// One COPY for the table, or one for each range of its pages.
+fn part_sql(table: &Candidate, columns: &str, threads: usize) -> Vec<String> {
+    let partitioned = table.kind == pg::catalog::RelationKind::PartitionedTable;
+    // A partitioned table has its rows in its partitions, an inheritance parent has only its own.
+    let only = if partitioned { "" } else { "ONLY " };
+    let select =
+        |filter: &str| format!("COPY (SELECT {columns} FROM {only}{}{filter}) TO STDOUT", table.quoted());
+    let pages = table.bytes / PAGE_BYTES;
+    if threads < 2 || pages <= PART_PAGES {
+        return vec![select("")];
+    }
+    (0..pages)
+        .step_by(PART_PAGES as usize)
+        .map(|start| {
+            let end = start + PART_PAGES;
+            // The table may have grown: the last range has no end.
+            let filter = if end >= pages {
+                format!(" WHERE ctid >= '({start},0)'")
+            } else {
+                format!(" WHERE ctid >= '({start},0)' AND ctid < '({end},0)'")
+            };
+            select(&filter)
+        })
+        .collect()
+}
+
+fn spawn_readers(wires: Vec<Wire>, parts: VecDeque<Part>) -> (Vec<JoinHandle<()>>, Receiver) {
+    let (sender, receiver) = mpsc::channel(CHUNKS_MAX);
+    let parts: Arc<Vec<Part>> = Arc::new(parts.into());
+    let next = Arc::new(AtomicUsize::new(0));
+    let room = Arc::new(Semaphore::new(QUEUE_BYTES));
+    let readers = wires
+        .into_iter()
+        .map(|wire| {
+            let reader = Reader {
+                wire,
+                parts: parts.clone(),
+                next: next.clone(),
+                room: room.clone(),
+                sender: sender.clone(),
+            };
+            tokio::spawn(reader.run())
+        })
+        .collect();
+    (readers, receiver)
+}
+
+struct Reader {
+    wire: Wire,
+    parts: Arc<Vec<Part>>,
+    next: Arc<AtomicUsize>,
+    room: Arc<Semaphore>,
+    sender: mpsc::Sender<Result<Delivery, TaskError>>,
+}
+
+impl Reader {
+    async fn run(mut self) {
+        let parts = self.parts.clone();
+        while let Some(part) = parts.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+            let result = self.read(part).await;
+            let failed = result.is_err();
+            let delivery = result.map(|()| Delivery::PartDone { table: part.table });
+            if self.sender.send(delivery).await.is_err() || failed {
+                return;
+            }
+        }
+        self.wire.close().await;
+    }
+
+    async fn read(&mut self, part: &Part) -> Result<(), TaskError> {
+        let started = self.wire.start_copy(&part.sql).await;
+        started.map_err(|error| failure::from_pg(error.context("could not read a table of the snapshot")))?;
+        while let Some(bytes) = self.wire.copy_chunk().await.map_err(failure::from_pg)? {
+            let permits = u32::try_from(bytes.len().min(QUEUE_BYTES)).unwrap_or(u32::MAX);
+            let room = self.room.clone().acquire_many_owned(permits).await;
+            let Ok(room) = room else { return Ok(()) };
+            let buffer = Buffer::new(bytes.clone());
+            let chunk = Chunk { table: part.table, bytes, buffer, _room: room };
+            if self.sender.send(Ok(Delivery::Chunk(chunk))).await.is_err() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,304 @@
+//! Start and restart: checks everything, creates what is missing, and opens what the task reads from.
+
+use connect::TaskError;
+use pg::catalog::{Persistence, RelationKind};
+use pg::replication::{ReplicationConnection, StartReplication};
+use pg::{ErrorClass, Lsn, Session};
+
+use crate::envelope::Envelopes;
+use crate::failure;
+use crate::position::{Resume, Stored};
+use crate::settings::{Settings, SnapshotMode};
+use crate::slot::{self, Candidate, Publication, Server, Slot};
+use crate::snapshot::{Moment, Snapshot, open_session};
+use crate::stream::Stream;
+use crate::transaction::Filter;
+
+/// What the task does next.
+pub enum Opened {
+    /// Read the snapshot, then stream from its point (or rest, where the mode says so).
+    Snapshot(Box<Snapshot>),
+    /// First send what happened up to the point of a new snapshot: an earlier one did not come to its end, and what
+    /// it sent may have been deleted since.
+    CatchUp(Box<CatchUp>),
+    Stream(Box<Stream>),
+    /// `initial_only`, and its snapshot is done.
+    Rest,
+}
+
+pub struct CatchUp {
+    pub stream: Stream,
+    pub snapshot: Box<Snapshot>,
+}
+
+/// A started source: what it reads from, and a session for the catalogue.
+pub struct Started {
+    pub opened: Opened,
+    pub session: Session,
+}
+
+/// Connects, checks, creates and opens.
+pub async fn start(settings: &Settings, envelopes: &Envelopes, stored: Stored) -> Result<Started, TaskError> {
+    let session = open_session(settings).await?;
+    let server = slot::server(&session).await.map_err(failure::from_pg)?;
+    let candidates = slot::candidates(&session, settings).await.map_err(failure::from_pg)?;
+    if settings.snapshot_mode == SnapshotMode::InitialOnly {
+        let opened = initial_only(settings, envelopes, &session, &candidates, &stored).await?;
+        return Ok(Started { opened, session });
+    }
+    slot::check_server(&server, settings)?;
+    let existing = slot::slot(&session, &settings.slot_name).await.map_err(failure::from_pg)?;
+    check_existing(&session, settings, existing.as_ref(), &stored).await?;
+    let publication = plan_publication(&session, &server, settings, &candidates).await?;
+    let snapshot_wanted =
+        settings.snapshot_mode == SnapshotMode::Initial && !matches!(stored, Stored::Resume(_));
+    let via_root = publication.via_root;
+    let tables = snapshot_tables(&candidates, via_root, settings);
+    if snapshot_wanted {
+        slot::check_select(&tables, settings)?;
+    }
+    // From here on something is created.
+    if let Some(statement) = &publication.statement {
+        tracing::info!(statement = %statement, "publication is made to fit");
+        session.batch_execute(statement).await.map_err(failure::from_client)?;
+    }
+    let opening = Opening { settings, envelopes, server: &server, tables: &tables };
+    let opened = match (existing, stored) {
+        (None, Stored::Resume(_)) => unreachable!("check_existing refuses an offset without its slot"),
+        (None, _) => opening.with_new_slot(snapshot_wanted).await?,
+        (Some(_), Stored::Resume(resume)) => Opened::Stream(Box::new(opening.stream(&resume, None).await?)),
+        (Some(slot), _) if snapshot_wanted => opening.again(&slot).await?,
+        (Some(slot), _) => {
+            let resume = Resume { done_before: slot.confirmed.0, ..Resume::default() };
+            Opened::Stream(Box::new(opening.stream(&resume, None).await?))
+        }
+    };
+    Ok(Started { opened, session })
+}
+
+async fn check_existing(
+    session: &Session,
+    settings: &Settings,
+    existing: Option<&Slot>,
+    stored: &Stored,
+) -> Result<(), TaskError> {
+    let Some(slot) = existing else {
+        if let Stored::Resume(_) = stored {
+            return Err(TaskError::halt(format!(
+                "the stored offset cannot be used: replication slot \"{}\" does not exist any more, and the changes \
+                 since then are lost",
+                settings.slot_name
+            ))
+            .with_hint("reset the connector's offsets, so that it takes a new snapshot"));
+        }
+        return slot::check_room(session, settings).await;
+    };
+    slot::check_slot(slot, settings)?;
+    let Stored::Resume(resume) = stored else { return Ok(()) };
+    if settings.mismatch_checked && slot.confirmed.0 > resume.done_before && resume.commit.is_some() {
+        return Err(TaskError::halt(format!(
+            "replication slot \"{}\" is at {}, beyond the stored offset {}: it was dropped and made again, or somebody \
+             else read from it, and the changes between are lost",
+            settings.slot_name,
+            slot.confirmed,
+            Lsn(resume.done_before)
+        ))
+        .with_hint(
+            "reset the connector's offsets, so that it takes a new snapshot; or set offset.mismatch.strategy to \
+             trust_slot to go on without those changes",
+        ));
+    }
+    Ok(())
+}
+
+/// The publication as it will be.
+struct PublicationPlan {
+    statement: Option<String>,
+    via_root: bool,
+}
+
+async fn plan_publication(
+    session: &Session,
+    server: &Server,
+    settings: &Settings,
+    candidates: &[Candidate],
+) -> Result<PublicationPlan, TaskError> {
+    let name = &settings.publication_name;
+    let existing: Option<Publication> = slot::publication(session, name).await.map_err(failure::from_pg)?;
+    let published = match existing {
+        Some(_) => slot::published(session, name).await.map_err(failure::from_pg)?,
+        None => vec![],
+    };
+    let statement = slot::plan_publication(server, settings, existing, &published, candidates)?;
+    let via_root = existing.map_or(settings.publish_via_root, |publication| publication.via_root);
+    Ok(PublicationPlan { statement, via_root })
+}
+
+/// Tables whose rows the snapshot reads: each row once, under the name under which the stream will send it.
+fn snapshot_tables<'a>(
+    candidates: &'a [Candidate],
+    via_root: bool,
+    settings: &Settings,
+) -> Vec<&'a Candidate> {
+    candidates
+        .iter()
+        .filter(|table| settings.filters.in_snapshot(&table.schema, &table.name))
+        .filter(|table| {
+            if table.persistence == Persistence::Unlogged {
+                tracing::warn!(
+                    table = %table.quoted(),
+                    "unlogged table is left out: its changes are not in the WAL"
+                );
+                return false;
+            }
+            match table.kind {
+                RelationKind::PartitionedTable => via_root && !table.is_partition,
+                _ => !(via_root && table.is_partition),
+            }
+        })
+        .collect()
+}
+
+async fn initial_only(
+    settings: &Settings,
+    envelopes: &Envelopes,
+    session: &Session,
+    candidates: &[Candidate],
+    stored: &Stored,
+) -> Result<Opened, TaskError> {
+    if matches!(stored, Stored::Resume(_)) {
+        return Ok(Opened::Rest);
+    }
+    let tables = snapshot_tables(candidates, settings.publish_via_root, settings);
+    slot::check_select(&tables, settings)?;
+    tokio::time::sleep(settings.snapshot_delay).await;
+    let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+    session.batch_execute(begin).await.map_err(failure::from_client)?;
+    let row = session
+        .query_one(
+            "SELECT pg_export_snapshot(), (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() \
+             ELSE pg_current_wal_lsn() END)::text",
+            &[],
+        )
+        .await
+        .map_err(failure::from_client)?;
+    let lsn: Option<String> = row.get(1);
+    let lsn = lsn.and_then(|text| text.parse::<Lsn>().ok()).unwrap_or_default();
+    let moment = Moment { exported: row.get(0), lsn: lsn.0 };
+    let snapshot = Snapshot::open(settings, envelopes, &moment, &tables).await?;
+    session.batch_execute("COMMIT").await.map_err(failure::from_client)?;
+    Ok(Opened::Snapshot(Box::new(snapshot)))
+}
+
+/// What opening needs.
+struct Opening<'a> {
+    settings: &'a Settings,
+    envelopes: &'a Envelopes,
+    server: &'a Server,
+    tables: &'a [&'a Candidate],
+}
+
+impl Opening<'_> {
+    async fn connection(&self, name: &str) -> Result<ReplicationConnection, TaskError> {
+        let connect = self.settings.connect.named(name);
+        ReplicationConnection::connect(&connect).await.map_err(failure::from_pg)
+    }
+
+    /// A new slot: its snapshot and its stream fit together by themselves.
+    async fn with_new_slot(&self, snapshot_wanted: bool) -> Result<Opened, TaskError> {
+        let mut connection = self.connection("Debezium Streaming").await?;
+        let created = slot::create(&mut connection, self.settings, self.server).await?;
+        tracing::info!(slot = %self.settings.slot_name, lsn = %created.consistent_point, "slot created");
+        let lsn = created.consistent_point.0;
+        if snapshot_wanted {
+            tokio::time::sleep(self.settings.snapshot_delay).await;
+            let snapshot = self.snapshot(created.snapshot, lsn).await?;
+            connection.close().await;
+            return Ok(Opened::Snapshot(Box::new(snapshot)));
+        }
+        connection.close().await;
+        let resume = Resume { done_before: lsn, ..Resume::default() };
+        Ok(Opened::Stream(Box::new(self.stream(&resume, None).await?)))
+    }
+
+    /// A slot is there, but no complete snapshot: the slot keeps its first position. What it has is sent up to the
+    /// point of a new snapshot, then the snapshot.
+    async fn again(&self, slot: &Slot) -> Result<Opened, TaskError> {
+        let mut connection = self.connection("Debezium Snapshot").await?;
+        let created = slot::create_temporary(&mut connection, self.settings).await?;
+        let lsn = created.consistent_point.0;
+        let snapshot = Box::new(self.snapshot(created.snapshot, lsn).await?);
+        // The readers have imported the snapshot: the temporary slot has done its work.
+        connection.close().await;
+        tracing::info!(
+            from = %slot.confirmed,
+            to = %Lsn(lsn),
+            "an earlier snapshot did not come to its end: changes since then are sent before the new one"
+        );
+        let resume = Resume { done_before: slot.confirmed.0, ..Resume::default() };
+        let stream = self.stream(&resume, Some(lsn)).await?;
+        Ok(Opened::CatchUp(Box::new(CatchUp { stream, snapshot })))
+    }
+
+    async fn snapshot(&self, exported: Option<String>, lsn: u64) -> Result<Snapshot, TaskError> {
+        let exported =
+            exported.ok_or_else(|| TaskError::halt("the server exported no snapshot with the slot"))?;
+        Snapshot::open(self.settings, self.envelopes, &Moment { exported, lsn }, self.tables).await
+    }
+
+    async fn stream(&self, resume: &Resume, until: Option<u64>) -> Result<Stream, TaskError> {
+        open_stream(self.settings, self.server.version, resume, until).await
+    }
+}
+
+/// Starts streaming; waits for a slot that is still in use, as often as the settings say.
+pub async fn open_stream(
+    settings: &Settings,
+    server_version: i32,
+    resume: &Resume,
+    until: Option<u64>,
+) -> Result<Stream, TaskError> {
+    let mut options = vec![
+        ("proto_version".to_owned(), "1".to_owned()),
+        ("publication_names".to_owned(), pg::quote::identifier(&settings.publication_name)),
+    ];
+    if server_version >= 140_000 {
+        options.push(("messages".to_owned(), "true".to_owned()));
+    }
+    options.extend(settings.stream_params.iter().cloned());
+    let start = StartReplication {
+        slot: &settings.slot_name,
+        from: Lsn(resume.done_before),
+        options: &options,
+        feedback_interval: settings.status_interval,
+        queue_bytes: settings.queue_bytes_max,
+    };
+    let connect = settings.connect.named("Debezium Streaming");
+    let mut attempt = 0;
+    loop {
+        let connection = ReplicationConnection::connect(&connect).await.map_err(failure::from_pg)?;
+        let error = match connection.start(&start).await {
+            Ok(frames) => {
+                tracing::info!(slot = %settings.slot_name, from = %start.from, "streaming");
+                return Ok(Stream::new(frames, Filter::new(resume), resume.commit, until));
+            }
+            Err(error) => error,
+        };
+        if error.class() != ErrorClass::Lock {
+            return Err(failure::from_pg(error.context("could not start streaming")));
+        }
+        if attempt >= settings.slot_retries_max {
+            return Err(in_use(settings, &error));
+        }
+        attempt += 1;
+        tracing::warn!(error = %error, attempt, "slot is in use: waiting for it");
+        tokio::time::sleep(settings.slot_retry_delay).await;
+    }
+}
+
+/// The server's message ends in the process that holds the slot.
+fn in_use(settings: &Settings, error: &pg::Error) -> TaskError {
+    let digits: String = error.message().chars().rev().take_while(char::is_ascii_digit).collect();
+    let pid = digits.chars().rev().collect::<String>().parse().unwrap_or(0);
+    slot::in_use(settings, pid)
+}

@@ -1,0 +1,454 @@
+//! The stream: frames in, events out, each at its place in its transaction.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use connect::{Buffer, Record, TaskError, Text};
+use pg::pgoutput::{self, Message, OldRow, Relation, Tuples};
+use pg::replication::{Chunk, Frame, ReplicationStream};
+use pg::wire::Frames;
+
+use crate::envelope::{Change, Envelopes, Marker, Op, Place};
+use crate::failure;
+use crate::logical_message;
+use crate::metrics::StreamMetrics;
+use crate::position::{MessageType, Position, StreamPosition};
+use crate::settings::{ProcessingFailure, Settings};
+use crate::tables::{Row, RowError, RowErrorKind, Table};
+use crate::tables_cache::{Entry, TablesCache};
+use crate::transaction::{Filter, Transaction};
+
+/// Records that were made and not handed over yet.
+#[derive(Default)]
+pub struct Output {
+    pub records: Vec<Record>,
+    pub bytes: usize,
+    /// After the last record.
+    pub position: Option<Position>,
+}
+
+/// Why decoding paused.
+pub enum Pause {
+    /// All that was read is decoded.
+    NeedChunk,
+    /// The catalogue must be asked before the next event.
+    NeedRelation(Box<Relation>),
+    BatchFull,
+    /// Only while catching up: everything before the wanted position was sent.
+    Reached,
+}
+
+/// State of decoding one stream.
+pub struct Stream {
+    frames: ReplicationStream,
+    current: Option<Current>,
+    tuples: Tuples,
+    transaction: Option<Transaction>,
+    filter: Filter,
+    origin: Option<(Text, u64)>,
+    /// End of the last transaction.
+    commit: Option<u64>,
+    /// Where the source is although no record says so: a commit, or a keep-alive.
+    tail: Option<StreamPosition>,
+    /// The server waits for an answer that says more than the last one.
+    pub reply_wanted: bool,
+    /// Stop before the transactions that commit from here on.
+    until: Option<u64>,
+    last: Option<(u32, Arc<Table>)>,
+}
+
+struct Current {
+    chunk: Chunk,
+    buffer: Buffer,
+    at: usize,
+}
+
+/// What the events are made with.
+pub struct Context<'a> {
+    pub settings: &'a Settings,
+    pub tables: &'a mut TablesCache,
+    pub envelopes: &'a mut Envelopes,
+    pub metrics: &'a mut StreamMetrics,
+}
+
+impl Stream {
+    pub fn new(frames: ReplicationStream, filter: Filter, commit: Option<u64>, until: Option<u64>) -> Self {
+        Self {
+            frames,
+            current: None,
+            tuples: Tuples::default(),
+            transaction: None,
+            filter,
+            origin: None,
+            commit,
+            tail: None,
+            reply_wanted: false,
+            until,
+            last: None,
+        }
+    }
+
+    pub fn confirm(&self) -> pg::replication::Confirm {
+        self.frames.confirm()
+    }
+
+    pub fn received(&self) -> u64 {
+        self.frames.received().0
+    }
+
+    /// Waits for more to decode. Cancel-safe.
+    pub async fn fetch(&mut self) -> Result<(), TaskError> {
+        let chunk = self.frames.next().await.map_err(failure::from_pg)?;
+        let chunk = chunk.ok_or_else(|| TaskError::retry("the server ended the replication stream"))?;
+        self.take(chunk);
+        Ok(())
+    }
+
+    /// Takes what is there already; false when nothing is.
+    pub fn fetch_ready(&mut self) -> Result<bool, TaskError> {
+        match self.frames.try_next().map_err(failure::from_pg)? {
+            Some(chunk) => {
+                self.take(chunk);
+                Ok(true)
+            }
+            None => Ok(false),
+        }
+    }
+
+    fn take(&mut self, chunk: Chunk) {
+        let buffer = Buffer::new(Bytes::clone(&chunk.bytes));
+        self.current = Some(Current { chunk, buffer, at: 0 });
+    }
+
+    /// Position of the source where it is beyond its last record and between two transactions.
+    pub fn tail(&self) -> Option<StreamPosition> {
+        if self.transaction.is_some() { None } else { self.tail }
+    }
+
+    /// Decodes until there is a reason to pause. Events are never cut.
+    pub fn decode(&mut self, context: &mut Context<'_>, out: &mut Output) -> Result<Pause, TaskError> {
+        let batch_max = context.settings.batch_records_max;
+        loop {
+            if out.records.len() >= batch_max {
+                return Ok(Pause::BatchFull);
+            }
+            let Some(current) = &mut self.current else { return Ok(Pause::NeedChunk) };
+            let chunk = current.chunk.bytes.clone();
+            let mut frames = Frames::from(&chunk, current.at);
+            let Some(range) = frames.next() else {
+                self.current = None;
+                return Ok(Pause::NeedChunk);
+            };
+            let after = frames.position();
+            let start_lsn = match Frame::parse(&chunk, range).map_err(failure::from_pg)? {
+                Frame::KeepAlive { sent, reply_requested } => {
+                    current.at = after;
+                    if self.keep_alive(sent.0, reply_requested) {
+                        return Ok(Pause::Reached);
+                    }
+                    continue;
+                }
+                Frame::Wal { start, content } => (start.0, content),
+            };
+            let (lsn, content) = start_lsn;
+            let size = content.len();
+            let message = pgoutput::decode(&chunk, content, &mut self.tuples).map_err(failure::from_pg)?;
+            if let Message::Begin { final_lsn, .. } = &message
+                && self.until.is_some_and(|until| final_lsn.0 >= until)
+            {
+                return Ok(Pause::Reached);
+            }
+            current.at = after;
+            let buffer = current.buffer.clone();
+            let before = out.records.len();
+            if let Some(relation) = self.message(message, lsn, &buffer, context, out)? {
+                return Ok(Pause::NeedRelation(relation));
+            }
+            if out.records.len() > before {
+                out.bytes += size + (out.records.len() - before) * RECORD_BYTES;
+            }
+        }
+    }
+
+    /// True when catching up has come to its end.
+    fn keep_alive(&mut self, sent: u64, reply_requested: bool) -> bool {
+        self.reply_wanted |= reply_requested;
+        if self.transaction.is_some() {
+            return false;
+        }
+        if self.until.is_some_and(|until| sent >= until) {
+            return true;
+        }
+        // Everything that committed before was sent: the source is at least here.
+        if self.commit.is_none_or(|commit| sent > commit) && self.tail.is_none_or(|tail| sent > tail.lsn) {
+            let (transaction, time_micros) =
+                self.tail.map_or((None, crate::envelope::now_nanos() / 1000), |tail| {
+                    (tail.transaction, tail.time_micros)
+                });
+            self.tail = Some(StreamPosition {
+                commit: Some(sent),
+                lsn: sent,
+                message: MessageType::Commit,
+                transaction,
+                time_micros,
+                event: None,
+            });
+        }
+        false
+    }
+
+    #[inline]
+    fn message(
+        &mut self,
+        message: Message<'_>,
+        lsn: u64,
+        buffer: &Buffer,
+        context: &mut Context<'_>,
+        out: &mut Output,
+    ) -> Result<Option<Box<Relation>>, TaskError> {
+        let (relation, op, kind, old) = match message {
+            Message::Insert { relation } => (relation, Op::Create, MessageType::Insert, None),
+            Message::Update { relation, old } => (relation, Op::Update, MessageType::Update, old),
+            Message::Delete { relation, old } => (relation, Op::Delete, MessageType::Delete, Some(old)),
+            Message::Relation(relation) => return Ok(Some(relation)),
+            other => {
+                self.rare(other, lsn, context, out)?;
+                return Ok(None);
+            }
+        };
+        let wanted = self.count_event(lsn)?;
+        let skipped = context.settings.skipped;
+        let skip = match op {
+            Op::Create => skipped.create,
+            Op::Update => skipped.update,
+            _ => skipped.delete,
+        };
+        if !wanted || skip {
+            return Ok(None);
+        }
+        let Some(table) = self.table(relation, context)? else {
+            context.metrics.filtered += 1;
+            return Ok(None);
+        };
+        let place = self.place(lsn);
+        let event = Event { op, old, buffer, place: &place };
+        match row_event(&table, &self.tuples, &event, context.envelopes, &mut out.records) {
+            Ok(()) => {
+                context.metrics.seen(op, place.time_micros);
+                out.position = Some(Position::Stream(self.event_position(lsn, kind)));
+            }
+            Err(error) => unprocessable(&table, &error, lsn, context)?,
+        }
+        Ok(None)
+    }
+
+    fn rare(
+        &mut self,
+        message: Message<'_>,
+        lsn: u64,
+        context: &mut Context<'_>,
+        out: &mut Output,
+    ) -> Result<(), TaskError> {
+        match message {
+            Message::Begin { final_lsn, commit_time, xid } => {
+                self.origin = None;
+                self.transaction = Some(self.filter.begin(final_lsn.0, i64::from(xid), commit_time));
+            }
+            Message::Commit { end_lsn, commit_time, .. } => {
+                let transaction = self.transaction.take().map(|transaction| transaction.xid);
+                self.commit = Some(end_lsn.0);
+                self.origin = None;
+                context.metrics.committed += 1;
+                self.tail = Some(StreamPosition {
+                    commit: self.commit,
+                    lsn: end_lsn.0,
+                    message: MessageType::Commit,
+                    transaction,
+                    time_micros: commit_time,
+                    event: None,
+                });
+            }
+            Message::Origin { lsn, name } => self.origin = Some((name.into(), lsn.0)),
+            Message::Truncate { relations, .. } => {
+                if !self.count_event(lsn)? || context.settings.skipped.truncate {
+                    return Ok(());
+                }
+                let place = self.place(lsn);
+                for relation in relations {
+                    if let Some(table) = self.table(relation, context)? {
+                        context.envelopes.truncate(&table, &place, &mut out.records);
+                        context.metrics.seen(Op::Truncate, place.time_micros);
+                        out.position =
+                            Some(Position::Stream(self.event_position(lsn, MessageType::Truncate)));
+                    }
+                }
+            }
+            Message::Logical { transactional, lsn: message_lsn, prefix, content } => {
+                if transactional && !self.count_event(lsn)? {
+                    return Ok(());
+                }
+                if !transactional && message_lsn.0 < self.filter.done_before() {
+                    return Ok(());
+                }
+                let mut place = self.place(lsn);
+                if !transactional {
+                    place.transaction = None;
+                    place.time_micros = self.tail.map_or(place.time_micros, |tail| tail.time_micros);
+                }
+                let record =
+                    logical_message::record(context.settings, context.envelopes, prefix, content, &place);
+                out.records.push(record);
+                if transactional {
+                    out.position = Some(Position::Stream(self.event_position(lsn, MessageType::Message)));
+                }
+            }
+            // Types are looked up in the catalogue when a relation needs them.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Counts an event of the transaction; false where it was sent before.
+    #[inline]
+    fn count_event(&mut self, lsn: u64) -> Result<bool, TaskError> {
+        match &mut self.transaction {
+            Some(transaction) => Ok(transaction.count(lsn)),
+            None => Err(TaskError::halt("the server sent a change outside a transaction")),
+        }
+    }
+
+    #[inline]
+    fn table(&mut self, relation: u32, context: &mut Context<'_>) -> Result<Option<Arc<Table>>, TaskError> {
+        if let Some((oid, table)) = &self.last
+            && *oid == relation
+        {
+            return Ok(Some(table.clone()));
+        }
+        match context.tables.get(relation) {
+            Some(Entry::Captured(table)) => {
+                self.last = Some((relation, table.clone()));
+                Ok(Some(table.clone()))
+            }
+            Some(Entry::Ignored) => Ok(None),
+            None => Err(TaskError::halt(format!("the server sent a row of the unknown relation {relation}"))),
+        }
+    }
+
+    /// A relation was defined anew.
+    pub fn forget_table(&mut self) {
+        self.last = None;
+    }
+
+    #[inline]
+    fn place(&self, lsn: u64) -> Place {
+        let (time_micros, transaction) = match &self.transaction {
+            Some(transaction) => (transaction.commit_time, Some(transaction.xid)),
+            None => (crate::envelope::now_nanos() / 1000, None),
+        };
+        Place {
+            time_micros,
+            marker: Marker::Streaming,
+            transaction,
+            lsn,
+            commit: self.commit,
+            sequence: None,
+            origin: self.origin.clone(),
+        }
+    }
+
+    fn event_position(&self, lsn: u64, message: MessageType) -> StreamPosition {
+        let transaction = self.transaction.as_ref();
+        StreamPosition {
+            commit: self.commit,
+            lsn,
+            message,
+            transaction: transaction.map(|transaction| transaction.xid),
+            time_micros: transaction.map_or(0, |transaction| transaction.commit_time),
+            event: transaction.map(Transaction::event),
+        }
+    }
+}
+
+/// Memory of a record beside the bytes that it was read from.
+const RECORD_BYTES: usize = 1500;
+
+struct Event<'a> {
+    op: Op,
+    old: Option<OldRow>,
+    buffer: &'a Buffer,
+    place: &'a Place,
+}
+
+#[inline]
+fn row_event(
+    table: &Table,
+    tuples: &Tuples,
+    event: &Event<'_>,
+    envelopes: &mut Envelopes,
+    records: &mut Vec<Record>,
+) -> Result<(), RowError> {
+    use connect::Value;
+    let new = Row { tuple: &tuples.new, buffer: event.buffer };
+    let old = event.old.map(|_| Row { tuple: &tuples.old, buffer: event.buffer });
+    let before = match old {
+        Some(row) if event.op != Op::Create => Some((row, table.values(row, None)?)),
+        _ => None,
+    };
+    if event.op == Op::Delete {
+        let Some((row, values)) = before else { return Ok(()) };
+        if table.key.is_some() && !table.identity_has_key {
+            return Err(RowError::key_missing());
+        }
+        let key = table.key_of(&values, row)?;
+        let change = Change { op: Op::Delete, key, before: Value::Struct(values), after: Value::Null };
+        envelopes.row(table, change, event.place, records);
+        return Ok(());
+    }
+    let values = table.values(new, old)?;
+    let key = table.key_of(&values, new)?;
+    let Some((row, old_values)) = before else {
+        let change = Change { op: event.op, key, before: Value::Null, after: Value::Struct(values) };
+        envelopes.row(table, change, event.place, records);
+        return Ok(());
+    };
+    if table.key.is_some() && table.identity_has_key {
+        let old_key = table.key_of(&old_values, row)?;
+        if old_key != key {
+            let old = (old_key, Value::Struct(old_values));
+            envelopes.key_change(table, old, (key, Value::Struct(values)), event.place, records);
+            return Ok(());
+        }
+    }
+    let change =
+        Change { op: event.op, key, before: Value::Struct(old_values), after: Value::Struct(values) };
+    envelopes.row(table, change, event.place, records);
+    Ok(())
+}
+
+#[cold]
+fn unprocessable(
+    table: &Table,
+    error: &RowError,
+    lsn: u64,
+    context: &mut Context<'_>,
+) -> Result<(), TaskError> {
+    context.metrics.erroneous += 1;
+    let text = format!(
+        "change of {}.{} at LSN {} cannot be processed: {error}",
+        table.schema,
+        table.name,
+        pg::Lsn(lsn)
+    );
+    let mode = context.settings.processing_failure;
+    if error.kind == RowErrorKind::Conversion || mode == ProcessingFailure::Fail {
+        let hint = error.hint(table).unwrap_or_else(|| {
+            "set event.processing.failure.handling.mode to warn or skip to go on without such changes"
+                .to_owned()
+        });
+        return Err(TaskError::halt(text).with_hint(hint));
+    }
+    if mode == ProcessingFailure::Warn {
+        tracing::warn!(table = %table.topic, lsn = %pg::Lsn(lsn), error = %error, "change skipped");
+    }
+    Ok(())
+}

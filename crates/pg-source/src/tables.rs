@@ -1,0 +1,401 @@
+//! What a table looks like at a point of the WAL, compiled into schemas and a plan to decode its rows.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use connect::{Buffer, Schema, SchemaBuilder, Text, Value};
+use pg::catalog::{self, Generated, TypeInfo};
+use pg::pgoutput::{Datum, DatumKind, Relation};
+
+use crate::envelope;
+use crate::naming;
+use crate::settings::{ConvertingFailure, Settings};
+use crate::values::{self, ConversionFailure, Decoder};
+
+/// One version of a captured table.
+#[derive(Debug)]
+pub struct Table {
+    pub schema: Text,
+    pub name: Text,
+    pub topic: Arc<str>,
+    pub columns: Vec<Column>,
+    pub key: Option<Key>,
+    /// Of the value: before, after, source and the rest.
+    pub envelope: Schema,
+    /// Old rows hold the whole key.
+    pub identity_has_key: bool,
+    on_failure: ConvertingFailure,
+}
+
+/// How a column's value is made.
+#[derive(Debug)]
+pub struct Column {
+    pub name: Arc<str>,
+    /// Place in the tuple.
+    source: usize,
+    decoder: Decoder,
+    required: bool,
+    /// Stands for NULL; not null itself where the column is NOT NULL.
+    null: Value,
+    /// Stands for a value that was not sent; `None`: none fits the type.
+    placeholder: Option<Value>,
+    /// One warning for each column is enough.
+    warned: AtomicBool,
+}
+
+#[derive(Debug)]
+pub struct Key {
+    pub schema: Schema,
+    parts: Vec<KeyPart>,
+}
+
+#[derive(Debug)]
+enum KeyPart {
+    /// The value of this field of the row.
+    Field(usize),
+    /// A column that the row leaves out.
+    Own(Column),
+}
+
+/// The row cannot become an event.
+#[derive(Debug)]
+pub struct RowError {
+    pub column: Arc<str>,
+    pub failure: ConversionFailure,
+    pub kind: RowErrorKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowErrorKind {
+    /// `event.converting.failure.handling.mode` is `fail`.
+    Conversion,
+    /// The value cannot be converted, and the column cannot be null.
+    Unprocessable,
+    KeyMissing,
+}
+
+impl RowError {
+    /// The old row does not hold the key.
+    pub fn key_missing() -> Self {
+        Self {
+            column: "key".into(),
+            failure: ConversionFailure("the replica identity does not hold the key"),
+            kind: RowErrorKind::KeyMissing,
+        }
+    }
+
+    /// The statement that repairs it, where one does.
+    pub fn hint(&self, table: &Table) -> Option<String> {
+        (self.kind == RowErrorKind::KeyMissing).then(|| {
+            format!(
+                "run ALTER TABLE {} REPLICA IDENTITY DEFAULT, or set event.processing.failure.handling.mode to warn or \
+                 skip to go on without such deletes",
+                pg::quote::qualified(&table.schema, &table.name)
+            )
+        })
+    }
+}
+
+impl std::fmt::Display for RowError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.column, self.failure)
+    }
+}
+
+/// A tuple and the buffer that its ranges refer to.
+#[derive(Clone, Copy)]
+pub struct Row<'a> {
+    pub tuple: &'a [Datum],
+    pub buffer: &'a Buffer,
+}
+
+impl Table {
+    /// The values of a row in the order of its schema. `before` has the values that were not sent again.
+    #[inline]
+    pub fn values(&self, row: Row<'_>, before: Option<Row<'_>>) -> Result<Box<[Value]>, RowError> {
+        let mut values = Vec::with_capacity(self.columns.len());
+        for column in &self.columns {
+            values.push(column.value(row, before, self.on_failure)?);
+        }
+        Ok(values.into_boxed_slice())
+    }
+
+    /// The key of a row whose values are known.
+    pub fn key_of(&self, values: &[Value], row: Row<'_>) -> Result<Value, RowError> {
+        let Some(key) = &self.key else { return Ok(Value::Null) };
+        let mut parts = Vec::with_capacity(key.parts.len());
+        for part in &key.parts {
+            parts.push(match part {
+                KeyPart::Field(index) => values[*index].clone(),
+                KeyPart::Own(column) => column.value(row, None, self.on_failure)?,
+            });
+        }
+        Ok(Value::Struct(parts.into_boxed_slice()))
+    }
+
+    pub fn key_schema(&self) -> Option<Schema> {
+        self.key.as_ref().map(|key| key.schema.clone())
+    }
+
+    /// Takes over the schemas of an older version where they are equal, so that caches by identity stay warm.
+    pub fn keep_identity(&mut self, older: &Self) {
+        if self.envelope == older.envelope {
+            self.envelope = older.envelope.clone();
+        }
+        if let (Some(key), Some(old)) = (&mut self.key, &older.key)
+            && key.schema == old.schema
+        {
+            key.schema = old.schema.clone();
+        }
+        if self.topic == older.topic {
+            self.topic = older.topic.clone();
+        }
+    }
+}
+
+impl Column {
+    #[inline]
+    fn value(
+        &self,
+        row: Row<'_>,
+        before: Option<Row<'_>>,
+        mode: ConvertingFailure,
+    ) -> Result<Value, RowError> {
+        // A column that came after this row was written.
+        let datum = row.tuple.get(self.source).copied().unwrap_or(Datum::NULL);
+        match datum.kind {
+            DatumKind::Text => self.decode(row.buffer, datum.range(), mode),
+            DatumKind::Null => Ok(self.null.clone()),
+            DatumKind::Unchanged => self.unchanged(before, mode),
+            DatumKind::Binary => self.failed(ConversionFailure("a binary value was not asked for"), mode),
+        }
+    }
+
+    #[inline]
+    fn decode(
+        &self,
+        buffer: &Buffer,
+        range: Range<usize>,
+        mode: ConvertingFailure,
+    ) -> Result<Value, RowError> {
+        match self.decoder.decode(buffer, range) {
+            Ok(value) => Ok(value),
+            Err(failure) => self.failed(failure, mode),
+        }
+    }
+
+    #[cold]
+    fn unchanged(&self, before: Option<Row<'_>>, mode: ConvertingFailure) -> Result<Value, RowError> {
+        if let Some(row) = before
+            && let Some(datum) = row.tuple.get(self.source)
+            && datum.kind == DatumKind::Text
+        {
+            return self.decode(row.buffer, datum.range(), mode);
+        }
+        match &self.placeholder {
+            Some(placeholder) => Ok(placeholder.clone()),
+            // Debezium counts this as a failed conversion, but it is no fault of the data: null, as it does.
+            None => Ok(self.null.clone()),
+        }
+    }
+
+    #[cold]
+    fn failed(&self, failure: ConversionFailure, mode: ConvertingFailure) -> Result<Value, RowError> {
+        let error = |kind| Err(RowError { column: self.name.clone(), failure, kind });
+        if mode == ConvertingFailure::Fail {
+            return error(RowErrorKind::Conversion);
+        }
+        if mode == ConvertingFailure::Warn && !self.warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(column = %self.name, reason = failure.0, "value could not be converted and is sent as null");
+        }
+        if self.required { error(RowErrorKind::Unprocessable) } else { Ok(Value::Null) }
+    }
+}
+
+/// A column as it comes in, from a relation message or the catalogue.
+struct Incoming<'a> {
+    name: &'a str,
+    type_oid: u32,
+    typmod: i32,
+    identity: bool,
+}
+
+/// What a table's plan is made of.
+pub struct Compiler<'a> {
+    pub settings: &'a Settings,
+    pub types: &'a HashMap<u32, TypeInfo>,
+    /// The source block and the transaction block, shared by all envelopes.
+    pub source_schema: &'a Schema,
+    pub transaction_schema: &'a Schema,
+}
+
+impl Compiler<'_> {
+    /// From a relation message: the types are the message's, the rest is the catalogue's where it still has it.
+    pub fn relation(&self, relation: &Relation, table: Option<&catalog::Table>) -> Table {
+        let columns: Vec<_> = relation
+            .columns
+            .iter()
+            .map(|column| Incoming {
+                name: &column.name,
+                type_oid: column.type_oid,
+                typmod: column.typmod,
+                identity: column.key,
+            })
+            .collect();
+        self.compile((&relation.schema, &relation.name), &columns, table)
+    }
+
+    /// From the catalogue alone, as the snapshot reads it; with the columns that it must select.
+    pub fn catalogue<'t>(&self, table: &'t catalog::Table) -> (Table, Vec<&'t str>) {
+        let all: Vec<_> = table
+            .columns
+            .iter()
+            .map(|column| Incoming { name: &column.name, type_oid: 0, typmod: 0, identity: true })
+            .collect();
+        let key = key_names(&all, Some(table));
+        let taken = |name: &str| self.settings.filters.takes_column(&table.schema, &table.name, name);
+        let columns: Vec<_> = table
+            .columns
+            .iter()
+            .filter(|column| taken(&column.name) || key.contains(&column.name.as_str()))
+            .map(|column| Incoming {
+                name: &column.name,
+                type_oid: column.type_oid,
+                typmod: column.typmod,
+                identity: true,
+            })
+            .collect();
+        let names = columns.iter().map(|column| column.name).collect();
+        (self.compile((&table.schema, &table.name), &columns, Some(table)), names)
+    }
+
+    fn compile(
+        &self,
+        (schema, name): (&str, &str),
+        incoming: &[Incoming<'_>],
+        catalogue: Option<&catalog::Table>,
+    ) -> Table {
+        let settings = self.settings;
+        let topic = naming::topic(&settings.topic_prefix, &settings.topic_delimiter, schema, name);
+        let mut columns = vec![];
+        let mut row = SchemaBuilder::structure()
+            .name(naming::schema_name(&format!("{topic}.Value"), settings.schema_names))
+            .optional();
+        for (source, column) in incoming.iter().enumerate() {
+            if !settings.filters.takes_column(schema, name, column.name) {
+                continue;
+            }
+            if let Some((field, plan)) = self.column(source, column, catalogue) {
+                row = row.field(naming::field_name(column.name, settings.field_names), field);
+                columns.push(plan);
+            }
+        }
+        let key = self.key(&topic, incoming, catalogue, &columns, row.clone().build());
+        let key_names = key_names(incoming, catalogue);
+        Table {
+            identity_has_key: key_names
+                .iter()
+                .all(|name| incoming.iter().any(|column| column.identity && column.name == *name)),
+            envelope: envelope::schema(
+                &naming::schema_name(&format!("{topic}.Envelope"), settings.schema_names),
+                &row.build(),
+                self.source_schema,
+                self.transaction_schema,
+            ),
+            schema: schema.into(),
+            name: name.into(),
+            topic: topic.into(),
+            columns,
+            key,
+            on_failure: settings.values.on_failure,
+        }
+    }
+
+    fn column(
+        &self,
+        source: usize,
+        column: &Incoming<'_>,
+        catalogue: Option<&catalog::Table>,
+    ) -> Option<(Schema, Column)> {
+        let modes = &self.settings.values;
+        let mapped = values::map_column(column.type_oid, column.typmod, self.types, modes)?;
+        let known = catalogue.and_then(|table| table.column(column.name));
+        let required = known.is_some_and(|column| column.not_null);
+        let default = known
+            .filter(|column| column.generated == Generated::Never)
+            .and_then(|column| column.default.as_deref())
+            .and_then(|expression| values::default_value(expression, &mapped, self.types));
+        let null = match (&default, required) {
+            (_, false) => Value::Null,
+            (Some(default), true) => default.clone(),
+            (None, true) => mapped.zero.clone(),
+        };
+        let mut field = mapped.schema.clone();
+        if !required {
+            field = field.optional();
+        }
+        if let Some(default) = default {
+            field = field.default(default);
+        }
+        let plan = Column {
+            name: column.name.into(),
+            source,
+            placeholder: values::placeholder(mapped.base_oid, &mapped.decoder, modes),
+            decoder: mapped.decoder,
+            required,
+            null,
+            warned: AtomicBool::new(false),
+        };
+        Some((field.build(), plan))
+    }
+
+    fn key(
+        &self,
+        topic: &str,
+        incoming: &[Incoming<'_>],
+        catalogue: Option<&catalog::Table>,
+        columns: &[Column],
+        row: Schema,
+    ) -> Option<Key> {
+        let settings = self.settings;
+        let mut parts = vec![];
+        let mut schema = SchemaBuilder::structure()
+            .name(naming::schema_name(&format!("{topic}.Key"), settings.schema_names));
+        for name in key_names(incoming, catalogue) {
+            let field_name = naming::field_name(name, settings.field_names);
+            if let Some(index) = columns.iter().position(|column| &*column.name == name) {
+                schema = schema.field(field_name, row.fields()[index].schema.clone());
+                parts.push(KeyPart::Field(index));
+                continue;
+            }
+            let source = incoming.iter().position(|column| column.name == name)?;
+            let Some((field, plan)) = self.column(source, &incoming[source], catalogue) else { continue };
+            schema = schema.field(field_name, field);
+            parts.push(KeyPart::Own(plan));
+        }
+        (!parts.is_empty()).then(|| Key { schema: schema.build(), parts })
+    }
+}
+
+/// Columns of the key: the primary key, else the first unique index by name, else what the relation marks.
+fn key_names<'a>(incoming: &[Incoming<'a>], catalogue: Option<&'a catalog::Table>) -> Vec<&'a str> {
+    let present = |name: &str| incoming.iter().any(|column| column.name == name);
+    let Some(table) = catalogue else {
+        let marked: Vec<_> = incoming.iter().filter(|column| column.identity).collect();
+        // Identity FULL marks every column, which is no key.
+        if marked.len() == incoming.len() && incoming.len() > 1 {
+            return vec![];
+        }
+        return marked.iter().map(|column| column.name).collect();
+    };
+    let unique = table.unique_indexes.iter().chain(&table.partial_unique_indexes);
+    let index = table.primary_key().or_else(|| unique.min_by(|a, b| a.name.cmp(&b.name)));
+    let names: Option<Vec<&str>> = index
+        .into_iter()
+        .flat_map(|index| &index.attnums)
+        .map(|attnum| table.column_at(*attnum).map(|column| column.name.as_str()))
+        .collect();
+    names.filter(|names| names.iter().all(|name| present(name))).unwrap_or_default()
+}

@@ -1,0 +1,455 @@
+//! The source task: one state, one loop, batches out.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use connect::contract::{StoredOffsets, TaskId};
+use connect::settings::Properties;
+use connect::{Fate, SourceBatch, SourcePosition, SourceTask, TaskError};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use pg::Session;
+use pg::pgoutput::Relation;
+use pg::replication::Confirm;
+use serde_json::{Map, Value as Json};
+use tokio::task::JoinHandle;
+
+use crate::envelope::Envelopes;
+use crate::heartbeat::Heartbeat;
+use crate::metrics::{Connected, StreamMetrics};
+use crate::position::{self, Position, Stored};
+use crate::settings::{self, Settings, SnapshotMode};
+use crate::snapshot::{self, Progress, Snapshot};
+use crate::start::{self, Opened, Started};
+use crate::stream::{self, Output, Pause, Stream};
+use crate::tables_cache::TablesCache;
+
+/// Makes a task of a connector's configuration.
+pub fn task(properties: &Properties, id: &TaskId) -> Result<Box<dyn SourceTask>, TaskError> {
+    Ok(Box::new(Task::new(settings::parse(properties)?, id)))
+}
+
+struct Task {
+    settings: Arc<Settings>,
+    task_number: String,
+    partition: Arc<Map<String, Json>>,
+    state: State,
+    envelopes: Envelopes,
+    tables: TablesCache,
+    session: Option<Session>,
+    output: Output,
+    /// What happened after the events in the output: it is returned when they are.
+    failed: Option<TaskError>,
+    relation: Option<Box<Relation>>,
+    heartbeat: Option<Heartbeat>,
+    confirm: Option<Confirm>,
+    metrics: StreamMetrics,
+    /// Where to go on after everything that was handed over.
+    resume: Stored,
+    /// Newest position that was handed over.
+    handed: Option<Position>,
+    handed_at: Instant,
+}
+
+enum State {
+    /// Nothing is open: the next call connects.
+    Closed,
+    Opening(JoinHandle<Result<Started, TaskError>>),
+    CatchUp(Box<start::CatchUp>),
+    Snapshot(Box<Snapshot>),
+    /// The snapshot is done, and its records are handed over: open the stream.
+    SnapshotDone,
+    Stream(Box<Stream>),
+    Rest,
+}
+
+/// Shortest time between two answers to a server that waits for one.
+const REPLY_INTERVAL_MIN: Duration = Duration::from_millis(500);
+
+impl Task {
+    fn new(settings: Settings, id: &TaskId) -> Self {
+        let settings = Arc::new(settings);
+        let task_number = id.task.to_string();
+        let mut partition = Map::new();
+        partition.insert("server".to_owned(), settings.topic_prefix.clone().into());
+        Self {
+            envelopes: Envelopes::new(&settings, &task_number),
+            metrics: StreamMetrics::new(&settings.topic_prefix),
+            task_number,
+            partition: Arc::new(partition),
+            state: State::Closed,
+            tables: TablesCache::default(),
+            session: None,
+            output: Output::default(),
+            failed: None,
+            relation: None,
+            heartbeat: None,
+            confirm: None,
+            resume: Stored::Nothing,
+            handed: None,
+            handed_at: Instant::now(),
+            settings,
+        }
+    }
+
+    /// Opens in a task of its own: what it creates must not be left half-way when `poll` is cancelled.
+    fn open(&self) -> JoinHandle<Result<Started, TaskError>> {
+        let settings = self.settings.clone();
+        let stored = self.resume.clone();
+        let task_number = self.task_number.clone();
+        tokio::spawn(async move {
+            let envelopes = Envelopes::new(&settings, &task_number);
+            start::start(&settings, &envelopes, stored).await
+        })
+    }
+
+    async fn opened(&mut self) -> Result<(), TaskError> {
+        if matches!(self.state, State::Closed) {
+            self.state = State::Opening(self.open());
+        }
+        let State::Opening(handle) = &mut self.state else { return Ok(()) };
+        let result = handle.await;
+        self.state = State::Closed;
+        let started = result.map_err(|error| TaskError::retry(format!("start ended early: {error}")))??;
+        self.session = Some(started.session);
+        // The tables of the last connection stay: a new one defines each again before its first row, and takes over
+        // what is equal.
+        self.state = match started.opened {
+            Opened::Snapshot(snapshot) => State::Snapshot(snapshot),
+            Opened::CatchUp(catch_up) => State::CatchUp(catch_up),
+            Opened::Stream(stream) => self.streaming(stream),
+            Opened::Rest => State::Rest,
+        };
+        Ok(())
+    }
+
+    fn streaming(&mut self, stream: Box<Stream>) -> State {
+        self.confirm = Some(stream.confirm());
+        self.metrics.connected(Connected::Yes);
+        if self.heartbeat.is_none() {
+            self.heartbeat = Heartbeat::new(&self.settings);
+        }
+        State::Stream(stream)
+    }
+
+    /// Makes the next records. Returns when the output has something to hand over. Cancel-safe.
+    async fn advance(&mut self) -> Result<(), TaskError> {
+        match &self.state {
+            State::Closed | State::Opening(_) => self.opened().await,
+            State::CatchUp(_) => self.catch_up().await,
+            State::Snapshot(_) => self.read_snapshot().await,
+            State::SnapshotDone => self.after_snapshot().await,
+            State::Stream(_) => self.read_stream().await,
+            State::Rest => self.rest().await,
+        }
+    }
+
+    async fn read_snapshot(&mut self) -> Result<(), TaskError> {
+        let State::Snapshot(snapshot) = &mut self.state else { return Ok(()) };
+        loop {
+            let mut context = snapshot::Context { settings: &self.settings, envelopes: &mut self.envelopes };
+            let progress = snapshot.decode(&mut context, &mut self.output)?;
+            let completed = progress == Progress::Finished;
+            if completed || !self.output.records.is_empty() {
+                self.output.position = Some(Position::Snapshot {
+                    lsn: snapshot.lsn,
+                    transaction: snapshot.transaction,
+                    time_micros: snapshot.time_micros,
+                    completed,
+                });
+            }
+            match progress {
+                Progress::Finished => break,
+                Progress::BatchFull => return Ok(()),
+                Progress::NeedChunk => {
+                    if snapshot.fetch_ready(&mut self.output)? {
+                        continue;
+                    }
+                    if !self.output.records.is_empty() {
+                        return Ok(());
+                    }
+                    snapshot.fetch(&mut self.output).await?;
+                }
+            }
+        }
+        for (oid, table) in snapshot.tables() {
+            self.tables.seed(oid, table.clone());
+        }
+        self.state = if self.settings.snapshot_mode == SnapshotMode::InitialOnly {
+            State::Rest
+        } else {
+            State::SnapshotDone
+        };
+        Ok(())
+    }
+
+    async fn after_snapshot(&mut self) -> Result<(), TaskError> {
+        tokio::time::sleep(self.settings.streaming_delay).await;
+        // From the start again: the offset says that the snapshot is done, so this only opens the stream.
+        self.state = State::Closed;
+        self.opened().await
+    }
+
+    async fn catch_up(&mut self) -> Result<(), TaskError> {
+        loop {
+            self.define_relation().await?;
+            let State::CatchUp(catch_up) = &mut self.state else { return Ok(()) };
+            let mut context = stream::Context {
+                settings: &self.settings,
+                tables: &mut self.tables,
+                envelopes: &mut self.envelopes,
+                metrics: &mut self.metrics,
+            };
+            let pause = catch_up.stream.decode(&mut context, &mut self.output)?;
+            // Nothing is confirmed or stored before the snapshot is complete.
+            self.output.position = None;
+            match pause {
+                Pause::NeedRelation(relation) => {
+                    catch_up.stream.forget_table();
+                    self.relation = Some(relation);
+                }
+                Pause::BatchFull => return Ok(()),
+                Pause::Reached => break,
+                Pause::NeedChunk => {
+                    if catch_up.stream.fetch_ready()? {
+                        continue;
+                    }
+                    if !self.output.records.is_empty() {
+                        return Ok(());
+                    }
+                    catch_up.stream.fetch().await?;
+                }
+            }
+        }
+        if let State::CatchUp(catch_up) = std::mem::replace(&mut self.state, State::Closed) {
+            self.state = State::Snapshot(catch_up.snapshot);
+        }
+        Ok(())
+    }
+
+    async fn read_stream(&mut self) -> Result<(), TaskError> {
+        // Under load nobody waits, and heartbeats must come all the same.
+        let beat = self.heartbeat.as_mut().and_then(|heartbeat| heartbeat.tick().now_or_never());
+        if beat.is_some() {
+            self.beat();
+        }
+        loop {
+            self.define_relation().await?;
+            let State::Stream(stream) = &mut self.state else { return Ok(()) };
+            let mut context = stream::Context {
+                settings: &self.settings,
+                tables: &mut self.tables,
+                envelopes: &mut self.envelopes,
+                metrics: &mut self.metrics,
+            };
+            match stream.decode(&mut context, &mut self.output)? {
+                Pause::NeedRelation(relation) => {
+                    stream.forget_table();
+                    self.relation = Some(relation);
+                }
+                Pause::BatchFull | Pause::Reached => return Ok(()),
+                Pause::NeedChunk => {
+                    if stream.fetch_ready()? {
+                        continue;
+                    }
+                    if !self.output.records.is_empty() {
+                        return Ok(());
+                    }
+                    self.metrics.publish();
+                    if self.wait_for_stream().await? == Waited::Position {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for frames, for the next heartbeat, or until a position without a record is due. Cancel-safe.
+    async fn wait_for_stream(&mut self) -> Result<Waited, TaskError> {
+        let due = self.idle_position_due();
+        let State::Stream(stream) = &mut self.state else { return Ok(Waited::Frames) };
+        let beat = async {
+            match &mut self.heartbeat {
+                Some(heartbeat) => heartbeat.tick().await,
+                None => std::future::pending().await,
+            }
+        };
+        // Frames first: whoever waits for a heartbeat can wait a little longer.
+        tokio::select! {
+            biased;
+            result = stream.fetch() => result.map(|()| Waited::Frames),
+            _ = beat => {
+                self.beat();
+                Ok(Waited::Position)
+            }
+            () = sleep_until(due) => {
+                self.idle_position();
+                Ok(Waited::Position)
+            }
+        }
+    }
+
+    fn beat(&mut self) {
+        if let Some(heartbeat) = &mut self.heartbeat {
+            let record = heartbeat.beat();
+            self.output.records.push(record);
+        }
+        if self.output.position.is_none() {
+            self.idle_position();
+        }
+        if self.output.position.is_none() {
+            self.output.position = self.handed;
+        }
+    }
+
+    /// When a position must be handed over although there is no record; `None`: there is nothing new.
+    fn idle_position_due(&self) -> Option<Instant> {
+        let State::Stream(stream) = &self.state else { return None };
+        let tail = stream.tail()?;
+        if Some(Position::Stream(tail)) == self.handed {
+            return None;
+        }
+        // A server that waits for an answer may be on its way down, and it will not go before it has one.
+        let wait = if stream.reply_wanted { REPLY_INTERVAL_MIN } else { self.settings.status_interval };
+        Some(self.handed_at + wait)
+    }
+
+    fn idle_position(&mut self) {
+        let State::Stream(stream) = &mut self.state else { return };
+        let Some(tail) = stream.tail() else { return };
+        stream.reply_wanted = false;
+        self.metrics.caught_up();
+        self.output.position = Some(Position::Stream(tail));
+    }
+
+    async fn define_relation(&mut self) -> Result<(), TaskError> {
+        let Some(relation) = &self.relation else { return Ok(()) };
+        if self.session.as_ref().is_none_or(|session| session.is_closed()) {
+            self.session = Some(snapshot::open_session(&self.settings).await?);
+        }
+        let Some(session) = &self.session else { return Ok(()) };
+        self.tables.define(relation, session, &self.settings, &self.envelopes).await?;
+        self.relation = None;
+        Ok(())
+    }
+
+    /// `initial_only` after its snapshot: heartbeats, and nothing else.
+    async fn rest(&mut self) -> Result<(), TaskError> {
+        std::future::pending::<()>().await;
+        Ok(())
+    }
+
+    /// Hands over what was made.
+    fn batch(&mut self) -> SourceBatch {
+        let mut output = std::mem::take(&mut self.output);
+        self.envelopes.complete(&mut output.records);
+        self.metrics.publish();
+        if let Some(position) = output.position {
+            self.handed = Some(position);
+            self.handed_at = Instant::now();
+            self.resume = match position {
+                Position::Snapshot { completed: false, .. } => Stored::SnapshotInterrupted,
+                position => Stored::Resume(position.resume()),
+            };
+            if let (Position::Stream(at), State::Stream(stream)) = (position, &self.state) {
+                self.metrics.position(at.lsn, stream.received());
+            }
+        }
+        SourceBatch {
+            records: output.records,
+            bytes: output.bytes,
+            position: output.position.map(|position| position.store(&self.partition)),
+        }
+    }
+
+    /// The connections are gone; the next call opens them again.
+    fn close(&mut self) {
+        self.metrics.connected(Connected::No);
+        self.state = State::Closed;
+        self.session = None;
+        self.confirm = None;
+        self.relation = None;
+        self.envelopes.forget();
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waited {
+    Frames,
+    Position,
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl SourceTask for Task {
+    fn start<'a>(&'a mut self, stored: StoredOffsets) -> BoxFuture<'a, Result<(), TaskError>> {
+        Box::pin(async move {
+            self.resume = stored.get(&self.partition).map_or(Stored::Nothing, position::load);
+            self.opened().await
+        })
+    }
+
+    fn poll(&mut self) -> BoxFuture<'_, Result<SourceBatch, TaskError>> {
+        Box::pin(async move {
+            if let Some(error) = self.failed.take() {
+                return Err(error);
+            }
+            loop {
+                let result = self.advance().await;
+                if let Err(error) = result {
+                    let unsent = !self.output.records.is_empty();
+                    if unsent {
+                        // What was read before the failure is right: it goes out first.
+                        self.failed = Some(error);
+                        let batch = self.batch();
+                        self.close();
+                        return Ok(batch);
+                    }
+                    if error.fate == Fate::Retry {
+                        tracing::warn!(error = %error, "connection to PostgreSQL lost");
+                    }
+                    self.output = Output::default();
+                    self.close();
+                    return Err(error);
+                }
+                if !self.output.records.is_empty() || self.output.position.is_some() {
+                    return Ok(self.batch());
+                }
+            }
+        })
+    }
+
+    fn committed(&mut self, position: &SourcePosition) {
+        if !self.settings.confirm_positions {
+            return;
+        }
+        if let (Some(confirm), Some(lsn)) = (&self.confirm, position::confirmable(&position.offset)) {
+            confirm.up_to(lsn);
+        }
+    }
+
+    fn stop(&mut self) -> BoxFuture<'_, Result<(), TaskError>> {
+        Box::pin(async move {
+            self.close();
+            self.heartbeat = None;
+            if self.settings.drop_slot_on_stop && self.settings.snapshot_mode != SnapshotMode::InitialOnly {
+                drop_slot(&self.settings).await?;
+            }
+            Ok(())
+        })
+    }
+}
+
+async fn drop_slot(settings: &Settings) -> Result<(), TaskError> {
+    let connect = settings.connect.named("Debezium Drop Slot");
+    let mut connection =
+        pg::replication::ReplicationConnection::connect(&connect).await.map_err(crate::failure::from_pg)?;
+    connection.drop_slot(&settings.slot_name).await.map_err(crate::failure::from_pg)?;
+    connection.close().await;
+    Ok(())
+}

@@ -1,0 +1,14 @@
+//! PostgreSQL's text of a value to Connect's value: one decoder for snapshot and stream.
+
+mod decode; // text -> value
+mod iso; // dates and times as ISO 8601 text
+mod java_map; // the order of Java's HashMap
+mod mapping; // type of a column -> schema and decoder
+mod geometry; // points, EWKB, vectors
+mod defaults; // expression of a default -> value
+mod placeholder; // what stands for a value that was not sent
+
+pub use decode::{ConversionFailure, Decoder, binary};
+pub use defaults::default_value;
+pub use mapping::map_column;
+pub use placeholder::placeholder;
