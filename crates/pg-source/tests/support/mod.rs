@@ -195,12 +195,13 @@ impl Source {
 
     /// Until nothing came for so long.
     pub async fn idle(&mut self, quiet: Duration) -> Result<(), TaskError> {
-        loop {
+        while self.task.is_some() {
             match timeout(quiet, self.poll()).await {
                 Err(_) => return Ok(()),
                 Ok(result) => result?,
             }
         }
+        Ok(())
     }
 
     /// Until so many records were seen in all.
