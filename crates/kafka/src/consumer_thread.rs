@@ -256,7 +256,7 @@ impl Reader {
                 let (done, wait) = oneshot::channel();
                 let event = ConsumerEvent::Revoked { partitions, lost, done };
                 if self.events.blocking_send(event).is_ok() {
-                    let _ = self.runtime.block_on(tokio::time::timeout(REVOKE_WAIT, wait));
+                    let _ = self.runtime.block_on(async { tokio::time::timeout(REVOKE_WAIT, wait).await });
                 }
             }
             if cooperative {
@@ -273,8 +273,11 @@ impl Reader {
         if batch.messages.is_empty() && batch.ends.is_empty() {
             return;
         }
-        let reserve = tokio::time::timeout(HAND_OVER_WAIT, self.events.reserve());
-        if self.runtime.block_on(reserve).is_ok() {
+        // Timers are made inside the runtime.
+        let reserved = self
+            .runtime
+            .block_on(async { tokio::time::timeout(HAND_OVER_WAIT, self.events.reserve()).await.is_ok() });
+        if reserved {
             return self.send_batch(batch);
         }
         let Ok(assigned) = self.client.assignment() else { return self.send_batch(batch) };
