@@ -27,6 +27,7 @@ use crate::settings::Settings;
 use crate::slot::Candidate;
 use crate::stream::Output;
 use crate::tables::{Compiler, Row, RowErrorKind, Table};
+use crate::values::Types;
 
 /// A table is read in parts of this many pages (256 MiB) when there is more than one reader.
 const PART_PAGES: i64 = 32_768;
@@ -57,13 +58,13 @@ pub struct Snapshot {
     current: Option<Chunk>,
     at: usize,
     /// The last row of a finished table: the last of all unless another comes.
-    candidate: Option<Record>,
-    any_sent: bool,
+    candidate: Option<(Record, Marker)>,
     tables_left: usize,
     place: Place,
     metrics: SnapshotMetrics,
     started: Instant,
     reported: Instant,
+    types: Types,
     _exporter: Session,
 }
 
@@ -135,7 +136,7 @@ impl Snapshot {
             .await
             .map_err(failure::from_client)?;
         let (time_micros, transaction): (i64, i64) = (row.get(0), row.get(1));
-        let (tables, parts) = plan(&exporter, settings, envelopes, candidates).await?;
+        let (tables, parts, types) = plan(&exporter, settings, envelopes, candidates).await?;
         let count = settings.snapshot_threads.min(parts.len());
         let mut wires = Vec::with_capacity(count);
         for _ in 0..count {
@@ -167,11 +168,11 @@ impl Snapshot {
             current: None,
             at: 0,
             candidate: None,
-            any_sent: false,
             place,
             metrics,
             started: Instant::now(),
             reported: Instant::now(),
+            types,
             _exporter: exporter,
         })
     }
@@ -220,17 +221,18 @@ impl Snapshot {
         self.metrics.table(&table.label, table.rows, table.rows_estimated);
         tracing::info!(table = %table.label, rows = table.rows, "table of the snapshot done");
         if let Some(record) = table.held.take() {
+            // The only row of the first table is its first.
+            let only = index == 0 && table.rows == 1;
+            let marker = if only { Marker::First } else { Marker::LastInCollection };
             self.send_candidate(out);
-            self.candidate = Some(record);
+            self.candidate = Some((record, marker));
         }
     }
 
     /// Another row follows: the one that was held back is only the last of its table.
     fn send_candidate(&mut self, out: &mut Output) {
-        if let Some(mut record) = self.candidate.take() {
-            let marker = if self.any_sent { Marker::LastInCollection } else { Marker::First };
+        if let Some((mut record, marker)) = self.candidate.take() {
             envelope::set_marker(&mut record, marker);
-            self.any_sent = true;
             out.records.push(record);
         }
     }
@@ -304,29 +306,21 @@ impl Snapshot {
         self.send_candidate(out);
         let state = &mut self.tables[index];
         state.rows += 1;
-        self.place.marker = match state.rows {
-            1 => Marker::FirstInCollection,
+        self.place.marker = match (state.rows, index) {
+            (1, 0) => Marker::First,
+            (1, _) => Marker::FirstInCollection,
             _ => Marker::True,
         };
         // The row before is not the last of its table: it goes out as it is marked.
         let previous = state.held.take();
-        let end = out.records.len();
+        out.records.extend(previous);
         context.envelopes.row(&table, change, &self.place, &mut out.records);
-        let held = out.records.pop();
-        debug_assert_eq!(out.records.len(), end, "a row of the snapshot is one record");
-        self.tables[index].held = held;
-        if let Some(mut record) = previous {
-            if !self.any_sent {
-                envelope::set_marker(&mut record, Marker::First);
-                self.any_sent = true;
-            }
-            out.records.push(record);
-        }
+        self.tables[index].held = out.records.pop();
         Ok(())
     }
 
     fn finish(&mut self, out: &mut Output) {
-        if let Some(mut record) = self.candidate.take() {
+        if let Some((mut record, _)) = self.candidate.take() {
             envelope::set_marker(&mut record, Marker::Last);
             out.records.push(record);
         }
@@ -349,6 +343,11 @@ impl Snapshot {
                 "snapshot in progress"
             );
         }
+    }
+
+    /// The types as they were then.
+    pub fn take_types(&mut self) -> Types {
+        std::mem::take(&mut self.types)
     }
 
     /// The tables as they were read, for the stream that follows.
@@ -405,7 +404,7 @@ async fn plan(
     settings: &Settings,
     envelopes: &Envelopes,
     candidates: &[&Candidate],
-) -> Result<(Vec<TableState>, VecDeque<Part>), TaskError> {
+) -> Result<(Vec<TableState>, VecDeque<Part>, Types), TaskError> {
     let oids: Vec<u32> = candidates.iter().map(|table| table.oid).collect();
     let found = catalog::tables(session, &oids).await.map_err(failure::from_pg)?;
     let mut type_oids: Vec<u32> =
@@ -439,7 +438,7 @@ async fn plan(
         let index = tables.len() - 1;
         parts.extend(sqls.into_iter().map(|sql| Part { table: index, sql }));
     }
-    Ok((tables, parts))
+    Ok((tables, parts, types))
 }
 
 /// One COPY for the table, or one for each range of its pages.

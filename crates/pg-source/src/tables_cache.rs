@@ -11,6 +11,7 @@ use crate::envelope::Envelopes;
 use crate::failure;
 use crate::settings::Settings;
 use crate::tables::{Compiler, Table};
+use crate::values::Types;
 
 #[derive(Clone, Debug)]
 pub enum Entry {
@@ -22,6 +23,11 @@ pub enum Entry {
 #[derive(Default)]
 pub struct TablesCache {
     entries: HashMap<u32, Entry, foldhash::fast::RandomState>,
+    /// The last relation message of each table.
+    relations: HashMap<u32, Relation>,
+    /// As they were when a table first needed them. A type that changes (a label more) does not make the stream say
+    /// so, and a schema that changed in the middle of a transaction would be a guess: it changes with the table's.
+    types: Types,
 }
 
 impl TablesCache {
@@ -43,11 +49,10 @@ impl TablesCache {
             return Ok(());
         }
         let table = catalog::tables(session, &[relation.oid]).await.map_err(failure::from_pg)?.pop();
-        let oids: Vec<u32> = relation.columns.iter().map(|column| column.type_oid).collect();
-        let types = catalog::types(session, &oids).await.map_err(failure::from_pg)?;
+        self.load_types(relation, session).await?;
         let compiler = Compiler {
             settings,
-            types: &types,
+            types: &self.types,
             source_schema: &envelopes.source_schema,
             transaction_schema: &envelopes.transaction_schema,
         };
@@ -59,7 +64,23 @@ impl TablesCache {
             warn_identity(&compiled);
         }
         self.entries.insert(relation.oid, Entry::Captured(Arc::new(compiled)));
+        self.relations.insert(relation.oid, relation.clone());
         Ok(())
+    }
+
+    async fn load_types(&mut self, relation: &Relation, session: &Session) -> Result<(), TaskError> {
+        let changed =
+            self.relations.get(&relation.oid).is_some_and(|older| older.columns != relation.columns);
+        let known = relation.columns.iter().all(|column| self.types.contains_key(&column.type_oid));
+        if changed || !known {
+            let oids: Vec<u32> = relation.columns.iter().map(|column| column.type_oid).collect();
+            self.types.extend(catalog::types(session, &oids).await.map_err(failure::from_pg)?);
+        }
+        Ok(())
+    }
+
+    pub fn seed_types(&mut self, types: Types) {
+        self.types.extend(types);
     }
 
     /// A table as the snapshot read it, so that the stream's first version can share its schemas.

@@ -172,6 +172,7 @@ impl Task {
                 }
             }
         }
+        self.tables.seed_types(snapshot.take_types());
         for (oid, table) in snapshot.tables() {
             self.tables.seed(oid, table.clone());
         }

@@ -2,10 +2,11 @@
 
 use connect::{Blob, Value};
 use pg::catalog::{TypeInfo, TypeKind};
+use pg::numeric::{self, Numeric};
 use pg::oid;
 
 use super::decode::Decoder;
-use super::mapping::{Mapped, Types, fraction_digits};
+use super::mapping::{Mapped, Types, fraction_digits, numeric_modifier};
 
 /// `None`: the schema has no default.
 pub fn default_value(expression: &str, mapped: &Mapped, types: &Types) -> Option<Value> {
@@ -102,6 +103,10 @@ fn literal_value(text: &str, mapped: &Mapped) -> Option<Value> {
     if let Decoder::Boolean = mapped.decoder {
         let lower = text.to_ascii_lowercase();
         return Some(Value::Boolean(matches!(lower.as_str(), "true" | "t" | "1" | "yes" | "on" | "y")));
+    }
+    if let (Decoder::DecimalText, Some((_, scale))) = (&mapped.decoder, numeric_modifier(mapped.typmod)) {
+        let Ok(Numeric::Finite(digits)) = numeric::parse(text.as_bytes()) else { return None };
+        return Some(Value::String(numeric::to_text(digits.unscaled(scale)?.as_slice(), scale).into()));
     }
     // The expression may have fewer digits than the column (`12.3` in numeric(5,2)): the decoder pads.
     mapped.decoder.decode_rare(text.as_bytes()).ok().filter(|value| !value.is_null())

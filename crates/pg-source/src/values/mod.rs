@@ -10,5 +10,5 @@ mod placeholder; // what stands for a value that was not sent
 
 pub use decode::{ConversionFailure, Decoder, binary};
 pub use defaults::default_value;
-pub use mapping::map_column;
+pub use mapping::{Types, map_column};
 pub use placeholder::placeholder;
