@@ -61,6 +61,8 @@ pub struct Wanted {
     pub values: Vec<Wish>,
 }
 
+pub const NO_KEY_SCHEMA: &str = "the key has no schema, but the primary key is to come from it";
+
 const KAFKA_COLUMNS: [&str; 3] = ["__connect_topic", "__connect_partition", "__connect_offset"];
 
 /// Recognises a change event by its schema.
@@ -100,6 +102,14 @@ fn envelope(schema: &Schema) -> Option<Body> {
     })
 }
 
+impl Body {
+    /// Whether the record is an event that empties the table.
+    pub fn is_truncate(&self, record: &Record) -> bool {
+        let Self::Envelope { op, .. } = self else { return false };
+        record.value.as_struct().and_then(|event| event.get(*op)?.as_str()) == Some("t")
+    }
+}
+
 /// The schema of the row inside of the value.
 fn row_schema(body: &Body, value: Option<&Schema>) -> Option<Schema> {
     match body {
@@ -117,6 +127,7 @@ impl Wanted {
         let maker = Maker { settings, topic: &record.topic };
         let key = match settings.key_mode {
             KeyMode::None => vec![],
+            _ if body.is_truncate(record) => vec![],
             KeyMode::Kafka => maker.kafka(),
             KeyMode::RecordKey => maker.record_key(record.key_schema.as_ref())?,
             KeyMode::RecordValue => row.as_ref().map_or(Ok(vec![]), |row| maker.record_value(row))?,
@@ -139,7 +150,9 @@ impl Wanted {
         let names = row.iter().flat_map(Schema::fields);
         let row = names.map(|field| unquoted(settings.quoting, &field.name)).collect();
         let wanted = Self { row, body, key, values };
-        wanted.check(settings)?;
+        if !wanted.body.is_truncate(record) {
+            wanted.check(settings)?;
+        }
         Ok(wanted)
     }
 
@@ -189,7 +202,7 @@ impl Maker<'_> {
     }
 
     fn record_key(&self, schema: Option<&Schema>) -> Result<Vec<Wish>, String> {
-        let schema = schema.ok_or("the key has no schema, but the primary key is to come from it")?;
+        let schema = schema.ok_or(NO_KEY_SCHEMA)?;
         match schema.kind() {
             Kind::Struct(_) => Ok(self.chosen(schema, Source::Key)),
             Kind::Array(_) | Kind::Map { .. } => {

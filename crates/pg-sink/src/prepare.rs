@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use connect::{Record, Schema, TaskError, Value};
 
 use crate::batch::{Batch, Folding, Kind};
-use crate::columns::{Body, Plan, body_of};
+use crate::columns::{Body, NO_KEY_SCHEMA, Plan, body_of};
 use crate::routing::{dynamic_name, is_dynamic};
 use crate::settings::{Deletes, InsertMode, KeyMode, Settings, Truncates};
 
@@ -112,7 +112,7 @@ impl Preparer {
             let mut records = std::mem::take(&mut delivery.records).into_iter();
             let mut stopped = false;
             while let Some(record) = records.as_slice().first() {
-                match self.planned(record) {
+                match self.planned_or_skipped(record) {
                     Err(needs) => {
                         prepared.needs = Some(needs);
                         stopped = true;
@@ -184,6 +184,15 @@ impl Preparer {
         }
     }
 
+    /// A tombstone that does nothing needs no plan. Where the table's name comes from the event, a tombstone has
+    /// none, and the delete event before it has done its work.
+    fn planned_or_skipped(&mut self, record: &Record) -> Result<Planned, PlanKey> {
+        if record.value.is_null() && (self.dynamic || self.settings.deletes == Deletes::Skip) {
+            return Ok(Planned::Skip { until: Instant::now() });
+        }
+        self.planned(record)
+    }
+
     /// The plan for a record, or the key under which it must be made.
     fn planned(&mut self, record: &Record) -> Result<Planned, PlanKey> {
         if !self.dynamic
@@ -237,6 +246,12 @@ impl Preparer {
         match event.get(*op).and_then(Value::as_str) {
             Some("c" | "u" | "r") if plan.row(record).is_empty() => {
                 Action::Refuse(TaskError::reject("the change event has no row in \"after\""))
+            }
+            // The plan was made for a truncate event, which has no key.
+            Some("c" | "u" | "r" | "d")
+                if plan.key().is_empty() && self.settings.key_mode != KeyMode::None =>
+            {
+                Action::Refuse(TaskError::reject(NO_KEY_SCHEMA))
             }
             Some("c" | "u" | "r") => Action::Change(Kind::Write),
             Some("d") => match self.settings.deletes {

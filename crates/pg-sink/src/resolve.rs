@@ -29,6 +29,14 @@ impl From<pg::Error> for Failure {
     }
 }
 
+/// What it means for a record that its table is not there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    /// It only takes rows away.
+    Skips,
+    Matters,
+}
+
 /// Makes the plan for the records that are like `record`.
 pub async fn plan(
     settings: &Settings,
@@ -49,7 +57,11 @@ pub async fn plan(
         Ok(name) => name,
         Err(why) => return Ok(refused(why)),
     };
-    let Some(table) = table(settings, target, registry, &name, &wanted).await? else {
+    let missing = match wanted.body == Body::None || wanted.body.is_truncate(record) {
+        true => Missing::Skips,
+        false => Missing::Matters,
+    };
+    let Some(table) = table(settings, target, registry, &name, &wanted, missing).await? else {
         return Ok(Planned::Skip { until: Instant::now() + REFUSAL_REMEMBERED });
     };
     let table = match table {
@@ -83,6 +95,7 @@ async fn table(
     registry: &mut Registry,
     name: &TableName,
     wanted: &Wanted,
+    if_missing: Missing,
 ) -> Result<Option<Result<usize, String>>, Failure> {
     if let Some(table) = registry.by_name(name) {
         return Ok(Some(Ok(table)));
@@ -90,7 +103,7 @@ async fn table(
     if let Some(shape) = load(target, name).await? {
         return Ok(Some(Ok(enter(target, registry, name, shape))));
     }
-    if wanted.body == Body::None {
+    if if_missing == Missing::Skips {
         return Ok(None);
     }
     if !settings.create.is_on() {
@@ -127,7 +140,7 @@ async fn extend(
     name: &TableName,
     wanted: &Wanted,
 ) -> Result<Result<(), String>, Failure> {
-    if missing(settings, registry.shape(table), wanted).is_empty() {
+    if lacking(settings, registry.shape(table), wanted).is_empty() {
         return Ok(Ok(()));
     }
     // Somebody may have added them since the catalogue was read.
@@ -135,19 +148,19 @@ async fn extend(
         enter(target, registry, name, shape);
     }
     let shape = registry.shape(table).clone();
-    let lacking = missing(settings, &shape, wanted);
-    if lacking.is_empty() {
+    let missing = lacking(settings, &shape, wanted);
+    if missing.is_empty() {
         return Ok(Ok(()));
     }
     if !settings.evolve.is_on() {
-        let names: Vec<_> = lacking.iter().map(|wish| format!("\"{}\"", wish.column)).collect();
+        let names: Vec<_> = missing.iter().map(|wish| format!("\"{}\"", wish.column)).collect();
         return Ok(Err(format!(
             "the table {} has no column {}, and columns may not be added (auto.evolve, schema.evolution)",
             shape.quoted,
             names.join(", ")
         )));
     }
-    match evolve::add_columns(target.client(), settings, &shape, &lacking).await {
+    match evolve::add_columns(target.client(), settings, &shape, &missing).await {
         Ok(Ok(())) => {}
         Ok(Err(why)) => return Ok(Err(why)),
         Err(error) if error.class() == pg::ErrorClass::DuplicateObject => {}
@@ -159,7 +172,7 @@ async fn extend(
     Ok(Ok(()))
 }
 
-fn missing<'a>(settings: &Settings, shape: &TableShape, wanted: &'a Wanted) -> Vec<&'a Wish> {
+fn lacking<'a>(settings: &Settings, shape: &TableShape, wanted: &'a Wanted) -> Vec<&'a Wish> {
     // A delete needs the key's columns only, and never adds any.
     let values = if wanted.body == Body::None { &[][..] } else { &wanted.values };
     wanted.key.iter().chain(values).filter(|wish| find_column(settings, shape, wish).is_none()).collect()

@@ -97,8 +97,9 @@ const CHILDREN: &str = "SELECT k.confrelid, k.conrelid, k.conkey, k.confkey, k.c
      FROM pg_catalog.pg_constraint k WHERE k.contype = 'f' AND k.confrelid = $1 AND k.conparentid = 0 \
      ORDER BY k.conrelid, k.conname";
 
-/// Names of types without modifiers, qualified where the search path needs it.
-const TYPE_NAMES: &str = "SELECT t, pg_catalog.format_type(t, NULL) FROM unnest($1::oid[]) AS t";
+/// Names of types without modifiers, qualified where the search path needs it. The modifier -1 makes `bit` a quoted
+/// name: without quotes it means `bit(1)`.
+const TYPE_NAMES: &str = "SELECT t, pg_catalog.format_type(t, -1) FROM unnest($1::oid[]) AS t";
 
 /// Whether a unique or primary key constraint of the table can be deferred.
 const DEFERRABLE: &str =
