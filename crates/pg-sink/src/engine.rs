@@ -31,6 +31,8 @@ const BATCH_RECORDS_MAX: usize = 10_000;
 const OVERLAP_RECORDS_MIN: usize = 256;
 /// How often held changes are looked at when nothing else happens.
 const TICK: Duration = Duration::from_secs(1);
+/// How often the time of held changes is counted.
+const AGE_TICK: Duration = Duration::from_millis(500);
 /// Held changes are tried again for at most this part of the time.
 const RETRY_SHARE: u32 = 10;
 /// Pause between attempts; doubled up to the longest.
@@ -346,6 +348,9 @@ impl Engine {
     /// Enters what a committed batch did.
     fn done(&mut self, batch: &mut Batch, outcome: Outcome) -> Result<(), End> {
         if !self.hold.is_empty() || !outcome.left.is_empty() {
+            if self.hold.is_empty() {
+                self.retry.ticked = Instant::now();
+            }
             let state = self.shared.state.lock();
             let current = |part: &crate::batch::Part| Shared::is_current(&state, part);
             held_rows::settle(&mut self.hold, batch, &outcome.left, current);
@@ -488,17 +493,18 @@ impl Engine {
         let since = self.retry.last.elapsed();
         let share = self.retry.took * (RETRY_SHARE - 1);
         let due = if self.retry.helped { share.min(TICK) } else { TICK };
-        due.saturating_sub(since).max(Duration::from_millis(1))
+        due.saturating_sub(since).clamp(Duration::from_millis(1), AGE_TICK)
     }
 
     async fn retry_held_when_due(&mut self) -> Result<(), End> {
         if self.hold.is_empty() {
-            self.retry.ticked = Instant::now();
             return Ok(());
         }
         let since = self.retry.last.elapsed();
         if since >= TICK || self.retry.helped && since >= self.retry.took * (RETRY_SHARE - 1) {
             self.retry_held().await?;
+        }
+        if self.retry.ticked.elapsed() >= AGE_TICK {
             self.age()?;
         }
         Ok(())

@@ -123,6 +123,11 @@ impl Feed {
         self.paused = progress.paused;
     }
 
+    /// Whether everything that was put may be committed.
+    pub fn all_committed(&self) -> bool {
+        self.offsets.iter().all(|(place, next)| self.committed.get(place).copied().unwrap_or(0) == *next)
+    }
+
     pub fn committed(&self, topic: &str) -> Option<i64> {
         self.committed.get(&TopicPartition { topic: topic.into(), partition: 0 }).copied()
     }
