@@ -122,8 +122,8 @@ impl<'a> Reader<'a> {
         if let [(index, id)] = values[..]
             && (null.is_some() || self.shape.flatten_singleton_unions)
         {
-            let default = context.default.filter(|json| !json.is_null());
-            let inner = Context { optional: context.optional || null.is_some(), default, ..*context };
+            // The field's default is the union's; Connect reads it from the type's own properties only.
+            let inner = Context { optional: context.optional || null.is_some(), default: None, ..*context };
             let (schema, plan) = self.schema(*id, &inner)?;
             return Ok((
                 schema,
@@ -307,7 +307,8 @@ impl<'a> Reader<'a> {
             None => node.kind.name().filter(|_| named).map(avro::Name::full),
         };
         if draft.name.is_none() {
-            draft.name = name.filter(|name| name != DEFAULT_FULL_NAME);
+            // Names of unnamed structs are numbered.
+            draft.name = name.filter(|name| !name.starts_with(DEFAULT_FULL_NAME));
         }
         Ok(())
     }
@@ -318,7 +319,7 @@ impl<'a> Reader<'a> {
         match context.default {
             None => own,
             Some(default) => {
-                if own.is_none() {
+                if own.is_none() && self.shape.meta_data {
                     draft.parameter(FIELD_DEFAULT, "true");
                 }
                 Some(default)
