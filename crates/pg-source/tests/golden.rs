@@ -1,5 +1,6 @@
 //! Recorded cases of the reference connector, replayed on the task itself and compared after masking.
 
+#[allow(dead_code)] // each test binary uses a part of it
 mod support;
 
 use std::path::{Path, PathBuf};
