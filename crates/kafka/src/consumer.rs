@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::consumer_thread;
 use crate::error::Error;
 use crate::message::Message;
+use crate::pattern::PatternWatch;
 use crate::settings::{ClientKind, ClientSettings};
 
 /// Batches that wait between the reading thread and the task: one is being taken while the next one fills.
@@ -40,7 +41,8 @@ pub enum ConsumerEvent {
 #[derive(Clone, Debug)]
 pub enum Subscription {
     Topics(Vec<String>),
-    /// A regular expression over whole topic names.
+    /// A regular expression over whole topic names, in Java's syntax as far as the `regex` crate has it:
+    /// librdkafka's own expressions know less.
     Pattern(String),
 }
 
@@ -73,18 +75,17 @@ impl Consumer {
         let client = BaseConsumer::from_config_and_context(&config, DefaultConsumerContext)
             .map_err(|error| Error::new("create consumer", &error))?;
         let client = Arc::new(client);
-        let pattern;
-        let topics: Vec<&str> = match subscription {
-            Subscription::Topics(topics) => topics.iter().map(String::as_str).collect(),
-            Subscription::Pattern(regex) => {
-                pattern = format!("^(?:{})$", regex.trim_start_matches('^').trim_end_matches('$'));
-                vec![&pattern]
+        let watch = match subscription {
+            Subscription::Topics(topics) => {
+                let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+                client.subscribe(&topics).map_err(|error| Error::new("subscribe", &error))?;
+                None
             }
+            Subscription::Pattern(pattern) => Some(PatternWatch::new(pattern)?),
         };
-        client.subscribe(&topics).map_err(|error| Error::new("subscribe", &error))?;
         let (sender, events) = mpsc::channel(BATCHES_WAITING_MAX);
         let stopping = Arc::new(AtomicBool::new(false));
-        let thread = consumer_thread::spawn(client.clone(), sender, limits, stopping.clone())?;
+        let thread = consumer_thread::spawn(client.clone(), sender, limits, watch, stopping.clone())?;
         Ok(Self { client, events, stopping, thread: Some(thread) })
     }
 

@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 use crate::consumer::{BatchLimits, ConsumerEvent, Partition};
 use crate::error::Error;
 use crate::message::{Message, MessageHeaders, TimestampType};
+use crate::pattern::PatternWatch;
 
 type Client = BaseConsumer<DefaultConsumerContext>;
 
@@ -33,6 +34,7 @@ pub fn spawn(
     client: Arc<Client>,
     events: Sender<ConsumerEvent>,
     limits: BatchLimits,
+    mut watch: Option<PatternWatch>,
     stopping: Arc<AtomicBool>,
 ) -> Result<JoinHandle<()>, Error> {
     let runtime = Handle::current();
@@ -43,6 +45,9 @@ pub fn spawn(
             let mut reader =
                 Reader { client, events, limits, runtime, topics: vec![], no_headers: Arc::from([]) };
             while !stopping.load(Ordering::Acquire) && !reader.events.is_closed() {
+                if let Some(watch) = &mut watch {
+                    watch.look(&reader.client);
+                }
                 reader.turn(&queue, &stopping);
             }
         })

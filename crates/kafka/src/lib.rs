@@ -7,6 +7,7 @@ pub mod producer; // messages out
 pub mod message; // a message that was read
 pub mod consumer; // messages in, as a member of a group
 mod consumer_thread; // the loop that takes them off librdkafka
+mod pattern; // topics by regular expression
 pub mod admin; // topics, groups, offsets
 mod group_offsets; // a call that the binding lacks
 pub mod compacted_log; // a topic read to its end and followed: configs, offsets, status, schemas

@@ -63,7 +63,7 @@ impl Case {
         rig.cluster.database(&self.database(), options).await?;
         let client = rig.cluster.connect(&self.database()).await?;
         self.sql(&client, "setup.sql").await?;
-        let mut records = Records::open(rig, &self.id())?;
+        let mut records = Records::open(rig, &self.id(), &compare::topics(self)?)?;
         let played = self.play(rig, &mut records).await;
         let seen = match played {
             Ok(()) => records.read_all().await,
@@ -245,15 +245,18 @@ struct Records {
 }
 
 impl Records {
-    fn open(rig: &Rig, id: &str) -> Result<Self> {
+    /// Reads what bears the case's name, and the topics of the recording: a router may have made them of other names.
+    fn open(rig: &Rig, id: &str, recorded: &[String]) -> Result<Self> {
         let settings = ClientSettings::new([
             ("bootstrap.servers", rig.worker.bootstrap.as_str()),
             ("group.id", &format!("golden-{id}")),
             ("metadata.max.age.ms", "200"),
             ("fetch.max.wait.ms", "50"),
         ]);
-        // The prefix, its heartbeat topic, and topics that a router made of it.
-        let pattern = format!("(__debezium-heartbeat\\.)?{id}(\\..*|-.*)?|{id}.*");
+        let mut pattern = format!("(__debezium-heartbeat\\.)?{id}([.-].*)?");
+        for topic in recorded.iter().filter(|topic| !topic.contains(id)) {
+            pattern.push_str(&format!("|{}", topic.replace('.', "\\.")));
+        }
         let limits = BatchLimits { messages_max: 10_000, bytes_max: 16 << 20 };
         let consumer = Consumer::new(&settings, &Subscription::Pattern(pattern), limits)?;
         Ok(Self { consumer, seen: BTreeMap::new(), last: Instant::now() })

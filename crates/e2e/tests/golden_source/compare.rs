@@ -44,6 +44,14 @@ pub fn difference(
     Ok(first_of_offsets(&expected, &offsets))
 }
 
+/// Topics of the recording.
+pub fn topics(case: &Case) -> Result<Vec<String>> {
+    let mut topics: Vec<String> =
+        read(&case.dir.join("records.jsonl"))?.into_iter().map(|record| record.topic).collect();
+    topics.dedup();
+    Ok(topics)
+}
+
 fn read(file: &std::path::Path) -> Result<Vec<Recorded>> {
     let text = std::fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
     text.lines()
