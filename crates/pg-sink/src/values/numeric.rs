@@ -59,7 +59,7 @@ pub fn put_small(out: &mut Vec<u8>, number: i128, scale: i32) {
 
 /// Appends a number given by its decimal digits.
 fn put_digits(out: &mut Vec<u8>, negative: bool, digits: &[u8], scale: i32) -> Result<(), ValueError> {
-    if scale > SCALE_MAX || scale < -200_000 {
+    if !(-200_000..=SCALE_MAX).contains(&scale) {
         return Err(ValueError::new(format!(
             "a number of scale {scale} is outside of what numeric can hold"
         )));

@@ -6,3 +6,5 @@ mod golden; // recorded truth of the reference
 mod rows; // rows as records
 mod holding; // foreign keys, seen one by one
 mod random; // foreign keys, at random
+mod failures; // bad rows, lost connections, changed tables
+mod written; // what is written for which record
