@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod avro_cases;
+#[path = "../vectors/mod.rs"]
 mod vectors;
 
 use base64::Engine;
