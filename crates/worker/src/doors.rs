@@ -57,6 +57,13 @@ pub async fn run(file: Option<&Path>) -> Result<()> {
     Ok(())
 }
 
+/// The schema registry, with the embedded broker or where it was asked for.
+async fn start_registry(settings: &WorkerSettings) -> Result<Option<registry::Registry>> {
+    let Some(listener) = &settings.registry_listener else { return Ok(None) };
+    let started = registry::serve(&registry::Settings::new(listener, settings.clients())).await;
+    Ok(Some(started.with_context(|| format!("schema registry at {listener}"))?))
+}
+
 /// The embedded broker, where no cluster is configured.
 async fn start_broker(settings: &WorkerSettings) -> Result<Option<Broker>> {
     if settings.bootstrap_servers.is_some() {
