@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
@@ -215,6 +215,46 @@ fn be_u64(bytes: &[u8], at: usize) -> Result<u64> {
     field.map(|field| u64::from_be_bytes(*field)).ok_or_else(|| Error::protocol("short frame"))
 }
 
+/// The walsender sends message by message, and a reader that keeps up would pay a system call and two wake-ups for
+/// each. When this many reads come within [`REST`] it rests that long before the next: what the socket has collected
+/// meanwhile comes in one piece. At moderate rates nothing rests, and nothing is late.
+const READS_BEFORE_REST: u32 = 8;
+/// Resting goes on as long as a rest was worth so many frames.
+const FRAMES_WORTH_A_REST: usize = 16;
+const REST: Duration = Duration::from_millis(1);
+
+/// Whether the reader rests.
+struct Pace {
+    reads: u32,
+    since: Instant,
+    resting: Rest,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    Yes,
+    No,
+}
+
+impl Pace {
+    /// Called with what one read gave; says whether to rest before the next.
+    fn after_read(&mut self, frames: usize) -> Rest {
+        if self.resting == Rest::Yes {
+            if frames < FRAMES_WORTH_A_REST {
+                *self = Self { reads: 0, since: Instant::now(), resting: Rest::No };
+            }
+            return self.resting;
+        }
+        self.reads += 1;
+        if self.reads >= READS_BEFORE_REST {
+            let now = Instant::now();
+            let resting = if now - self.since < REST { Rest::Yes } else { Rest::No };
+            *self = Self { reads: 0, since: now, resting };
+        }
+        self.resting
+    }
+}
+
 /// What the consumer and the reading task share.
 #[derive(Default)]
 struct Shared {
@@ -319,6 +359,8 @@ impl Reader {
         let mut clock = tokio::time::interval(self.interval);
         clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut waiting: Option<Bytes> = None;
+        let mut pace = Pace { reads: 0, since: Instant::now(), resting: Rest::No };
+        let mut rest = Rest::No;
         loop {
             let room = waiting.as_ref().map(|bytes| self.permits(bytes.len()));
             // Feedback first: it is rare and must not starve; then room for what was read; then reading.
@@ -332,10 +374,15 @@ impl Reader {
                     if self.sender.send(Ok(chunk)).await.is_err() {
                         return Ok(());
                     }
+                    if rest == Rest::Yes {
+                        tokio::time::sleep(REST).await;
+                    }
                 }
                 chunk = self.wire.copy_chunk(), if waiting.is_none() => {
                     let Some(bytes) = chunk? else { return Ok(()) };
-                    if self.look(&bytes)? == Reply::Wanted {
+                    let (frames, reply) = self.look(&bytes)?;
+                    rest = pace.after_read(frames);
+                    if reply == Reply::Wanted {
                         self.feedback().await?;
                     }
                     waiting = Some(bytes);
@@ -349,11 +396,13 @@ impl Reader {
         u32::try_from(bytes.min(self.queue_bytes)).unwrap_or(u32::MAX)
     }
 
-    /// Notes how far the chunk goes and whether the server wants an answer.
-    fn look(&self, bytes: &Bytes) -> Result<Reply> {
+    /// Counts the frames, notes how far the chunk goes and whether the server wants an answer.
+    fn look(&self, bytes: &Bytes) -> Result<(usize, Reply)> {
+        let mut frames = 0;
         let mut reply = Reply::NotWanted;
         let mut received = 0;
         for range in Frames::new(bytes) {
+            frames += 1;
             match Frame::parse(bytes, range)? {
                 Frame::Wal { start, .. } => received = received.max(start.0),
                 Frame::KeepAlive { sent, reply_requested } => {
@@ -365,7 +414,7 @@ impl Reader {
             }
         }
         self.shared.received.fetch_max(received, Ordering::AcqRel);
-        Ok(reply)
+        Ok((frames, reply))
     }
 
     /// Standby status update: written, flushed, applied, clock, no reply wanted.
