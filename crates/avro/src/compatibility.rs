@@ -236,3 +236,99 @@ impl Incompatibility {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Strictness, parse};
+
+    /// The first problem of `reader` with data of `writer`.
+    fn check(reader: &str, writer: &str, expected: Option<Problem>) {
+        let schema =
+            |text: &str| parse(text, Strictness::Lenient).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let problems = incompatibilities(&schema(reader), &schema(writer));
+        assert_eq!(problems.first().map(|problem| problem.problem), expected, "{reader} <- {writer}");
+    }
+
+    fn record(fields: &str) -> String {
+        format!(r#"{{"type":"record","name":"R","fields":[{fields}]}}"#)
+    }
+
+    #[test]
+    fn promotions() {
+        for (reader, writer) in [
+            ("long", "int"),
+            ("float", "long"),
+            ("double", "float"),
+            ("string", "bytes"),
+            ("bytes", "string"),
+        ] {
+            check(&format!("\"{reader}\""), &format!("\"{writer}\""), None);
+        }
+        check("\"int\"", "\"long\"", Some(Problem::TypeMismatch));
+        check("\"boolean\"", "\"int\"", Some(Problem::TypeMismatch));
+        check("\"double\"", "\"string\"", Some(Problem::TypeMismatch));
+    }
+
+    #[test]
+    fn records() {
+        let one = record(r#"{"name":"a","type":"int"}"#);
+        let defaulted = record(r#"{"name":"a","type":"int"},{"name":"b","type":"string","default":""}"#);
+        let required = record(r#"{"name":"a","type":"int"},{"name":"b","type":"string"}"#);
+        check(&defaulted, &one, None);
+        check(&one, &required, None);
+        check(&required, &one, Some(Problem::ReaderFieldMissingDefaultValue));
+        let renamed = record(r#"{"name":"z","aliases":["a"],"type":"int"}"#);
+        check(&renamed, &one, None);
+        // Namespaces do not count, names do; a reader's alias helps.
+        check(
+            r#"{"type":"record","name":"x.R","fields":[]}"#,
+            r#"{"type":"record","name":"y.R","fields":[]}"#,
+            None,
+        );
+        check(
+            r#"{"type":"record","name":"S","fields":[]}"#,
+            r#"{"type":"record","name":"R","fields":[]}"#,
+            Some(Problem::NameMismatch),
+        );
+        check(
+            r#"{"type":"record","name":"S","aliases":["R"],"fields":[]}"#,
+            r#"{"type":"record","name":"R","fields":[]}"#,
+            None,
+        );
+    }
+
+    #[test]
+    fn unions_enums_fixed() {
+        check(r#"["null","int"]"#, "\"int\"", None);
+        check("\"int\"", r#"["null","int"]"#, Some(Problem::TypeMismatch));
+        check("\"int\"", r#"["int"]"#, None);
+        check(r#"["int","null"]"#, r#"["null","int"]"#, None);
+        check(r#"["null","int"]"#, r#"["null","string"]"#, Some(Problem::MissingUnionBranch));
+        let symbols = |list: &str| format!(r#"{{"type":"enum","name":"E","symbols":[{list}]}}"#);
+        check(&symbols(r#""A","B""#), &symbols(r#""A""#), None);
+        check(&symbols(r#""A""#), &symbols(r#""A","B""#), Some(Problem::MissingEnumSymbols));
+        let with_default = r#"{"type":"enum","name":"E","symbols":["A"],"default":"A"}"#;
+        check(with_default, &symbols(r#""A","B""#), None);
+        let fixed = |size: u8| format!(r#"{{"type":"fixed","name":"F","size":{size}}}"#);
+        check(&fixed(4), &fixed(8), Some(Problem::FixedSizeMismatch));
+        check(r#"{"type":"array","items":"long"}"#, r#"{"type":"array","items":"int"}"#, None);
+        check(
+            r#"{"type":"array","items":"int"}"#,
+            r#"{"type":"map","values":"int"}"#,
+            Some(Problem::TypeMismatch),
+        );
+        // Logical types are not looked at.
+        check(
+            r#"{"type":"bytes","logicalType":"decimal","precision":10,"scale":2}"#,
+            r#"{"type":"bytes","logicalType":"decimal","precision":12,"scale":3}"#,
+            None,
+        );
+    }
+
+    #[test]
+    fn recursive_types_end() {
+        let list = r#"{"type":"record","name":"L","fields":[{"name":"next","type":["null","L"]}]}"#;
+        check(list, list, None);
+    }
+}

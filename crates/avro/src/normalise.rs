@@ -191,3 +191,20 @@ fn sort_members(value: &Json) -> Json {
         other => other.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Strictness, parse};
+
+    #[test]
+    fn equal_but_for_order_and_spelling() {
+        let normalised = |text: &str| parse(text, Strictness::Strict).unwrap().normalised();
+        let one =
+            r#"{"type":"record","name":"a.R","b":1,"a":{"y":1,"x":2},"fields":[{"name":"f","type":"int"}]}"#;
+        let other = r#"{"name":"R","namespace":"a","a":{"x":2,"y":1},"b":1,"type":"record","fields":[
+            {"type":{"type":"int"},"order":"ascending","name":"f"}]}"#;
+        assert_eq!(normalised(one), normalised(other));
+        let documented = r#"{"type":"record","name":"a.R","doc":"d","fields":[{"name":"f","type":"int"}]}"#;
+        assert_ne!(normalised(one), normalised(documented));
+    }
+}

@@ -180,3 +180,89 @@ impl<'a> Printer<'a> {
         write_string(value, &mut self.out);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Strictness, parse};
+
+    fn check(text: &str, expected: &str) {
+        let schema = parse(text, Strictness::Strict).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let printed = schema.to_string();
+        assert_eq!(printed, expected);
+        // What is printed means the same, and is its own text.
+        assert_eq!(parse(&printed, Strictness::Strict).unwrap().to_string(), expected);
+    }
+
+    #[test]
+    fn avro_java_texts() {
+        check(" { \"type\" : \"string\" } ", "\"string\"");
+        check("string", "\"string\"");
+        check(
+            r#"{"type":"string","avro.java.string":"String"}"#,
+            r#"{"type":"string","avro.java.string":"String"}"#,
+        );
+        check(
+            r#"{"fields":[],"name":"a.b.R","type":"record"}"#,
+            r#"{"type":"record","name":"R","namespace":"a.b","fields":[]}"#,
+        );
+        check(
+            r#"{"type":"record","name":"R","namespace":"a","aliases":["a.S","b.T"],"doc":"d","p":1.50,"fields":[
+                {"order":"descending","aliases":["g"],"default":1,"doc":"fd","type":"int","name":"f","x":"é\n"}]}"#,
+            concat!(
+                r#"{"type":"record","name":"R","namespace":"a","doc":"d","fields":[{"name":"f","type":"int","doc":"fd","#,
+                r#""default":1,"order":"descending","aliases":["g"],"x":"é\n"}],"p":1.5,"aliases":["S","b.T"]}"#
+            ),
+        );
+        check(
+            r#"{"type":"enum","name":"E","symbols":["A","B"],"default":"A","p":true}"#,
+            r#"{"type":"enum","name":"E","symbols":["A","B"],"default":"A","p":true}"#,
+        );
+        check(r#"{"type":"fixed","size":4,"name":"F"}"#, r#"{"type":"fixed","name":"F","size":4}"#);
+        check(r#"{"type":"error","name":"E","fields":[]}"#, r#"{"type":"error","name":"E","fields":[]}"#);
+        check(
+            r#"{"type":"bytes","logicalType":"decimal","precision":10,"scale":2,"connect.name":"x"}"#,
+            r#"{"type":"bytes","logicalType":"decimal","precision":10,"scale":2,"connect.name":"x"}"#,
+        );
+    }
+
+    #[test]
+    fn a_named_type_is_written_once() {
+        check(
+            r#"{"type":"record","name":"a.R","fields":[
+                {"name":"x","type":{"type":"record","name":"b.S","fields":[{"name":"r","type":["null","a.R"]}]}},
+                {"name":"y","type":"b.S"},{"name":"z","type":{"type":"enum","name":"E","symbols":[]}}]}"#,
+            concat!(
+                r#"{"type":"record","name":"R","namespace":"a","fields":[{"name":"x","type":{"type":"record","name":"S","#,
+                r#""namespace":"b","fields":[{"name":"r","type":["null","a.R"]}]}},{"name":"y","type":"b.S"},"#,
+                r#"{"name":"z","type":{"type":"enum","name":"E","symbols":[]}}]}"#
+            ),
+        );
+    }
+
+    #[test]
+    fn what_avro_java_refuses() {
+        for text in [
+            r#"{"type":{"type":"int"}}"#,
+            r#"{"type":"record","name":"a-b","fields":[]}"#,
+            r#"{"type":"record","name":"R","fields":[{"name":"f","type":"Unknown"}]}"#,
+            r#"{"type":"record","name":"R","fields":[{"name":"f","type":"int"},{"name":"f","type":"int"}]}"#,
+            r#"{"type":"record","name":"R","fields":[{"name":"f","type":"int","default":"x"}]}"#,
+            r#"["int","int"]"#,
+            r#"["null",["int"]]"#,
+            r#"{"type":"enum","name":"E","symbols":["A","A"]}"#,
+            "{",
+        ] {
+            assert!(parse(text, Strictness::Strict).is_err(), "{text}");
+        }
+        // A default may fit any branch of a union.
+        let union =
+            r#"{"type":"record","name":"R","fields":[{"name":"f","type":["null","int"],"default":1}]}"#;
+        assert!(parse(union, Strictness::Strict).is_ok());
+    }
+
+    #[test]
+    fn deep_schemas_are_refused_not_followed() {
+        let text = format!("{}\"int\"{}", r#"{"type":"array","items":"#.repeat(5000), "}".repeat(5000));
+        assert!(parse(&text, Strictness::Strict).is_err());
+    }
+}
