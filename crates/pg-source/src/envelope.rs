@@ -158,6 +158,29 @@ pub struct Envelopes {
     context: Vec<Header>,
     tombstones: bool,
     sequences: Sequences,
+    clock: Clock,
+}
+
+/// The time of making records, read once for a few of them.
+#[derive(Default)]
+struct Clock {
+    nanos: i64,
+    uses_left: u32,
+}
+
+/// Records that share one reading of the clock: microseconds of work.
+const CLOCK_USES: u32 = 32;
+
+impl Clock {
+    #[inline]
+    fn now(&mut self) -> i64 {
+        if self.uses_left == 0 {
+            self.nanos = now_nanos();
+            self.uses_left = CLOCK_USES;
+        }
+        self.uses_left -= 1;
+        self.nanos
+    }
 }
 
 /// Texts of `sequence`, written one behind the other and handed out as slices when the batch is complete: one
@@ -197,13 +220,20 @@ impl Envelopes {
             context,
             tombstones: settings.tombstones,
             sequences: Sequences::default(),
+            clock: Clock::default(),
         }
+    }
+
+    /// Called before records are made after a wait.
+    pub fn wake(&mut self) {
+        self.clock.uses_left = 0;
     }
 
     /// One row read or changed. An update that changed the key comes as [`Self::key_change`].
     pub fn row(&mut self, table: &Table, event: Change, place: &Place, out: &mut Vec<Record>) {
         let key = (table.key_schema(), event.key);
-        let value = self.envelope(event.op, event.before, event.after, self.table_source(table, place));
+        let source = self.table_source(table, place);
+        let value = self.envelope(event.op, event.before, event.after, source);
         let mut record = Record::source(table.topic.clone(), key, (Some(table.envelope.clone()), value));
         record.headers = self.headers.clone();
         self.sequences.add(out.len(), place);
@@ -293,8 +323,8 @@ impl Envelopes {
         ]))
     }
 
-    fn envelope(&self, op: Op, before: Value, after: Value, source: Value) -> Value {
-        let nanos = now_nanos();
+    fn envelope(&mut self, op: Op, before: Value, after: Value, source: Value) -> Value {
+        let nanos = self.clock.now();
         Value::Struct(Box::new([
             before,
             after,

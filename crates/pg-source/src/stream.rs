@@ -127,42 +127,59 @@ impl Stream {
 
     /// Decodes until there is a reason to pause. Events are never cut.
     pub fn decode(&mut self, context: &mut Context<'_>, out: &mut Output) -> Result<Pause, TaskError> {
+        loop {
+            let Some(current) = &self.current else { return Ok(Pause::NeedChunk) };
+            // One count of references for the chunk, not for every frame.
+            let (chunk, buffer, at) = (current.chunk.bytes.clone(), current.buffer.clone(), current.at);
+            let mut frames = Frames::from(&chunk, at);
+            match self.decode_chunk(&chunk, &buffer, &mut frames, context, out)? {
+                Some(pause) => {
+                    if let Some(current) = &mut self.current {
+                        current.at = frames.position();
+                    }
+                    return Ok(pause);
+                }
+                None => self.current = None,
+            }
+        }
+    }
+
+    /// `None` at the end of the chunk. `frames` stands behind what was taken.
+    fn decode_chunk<'c>(
+        &mut self,
+        chunk: &'c [u8],
+        buffer: &Buffer,
+        frames: &mut Frames<'c>,
+        context: &mut Context<'_>,
+        out: &mut Output,
+    ) -> Result<Option<Pause>, TaskError> {
         let batch_max = context.settings.batch_records_max;
         loop {
             if out.records.len() >= batch_max {
-                return Ok(Pause::BatchFull);
+                return Ok(Some(Pause::BatchFull));
             }
-            let Some(current) = &mut self.current else { return Ok(Pause::NeedChunk) };
-            let chunk = current.chunk.bytes.clone();
-            let mut frames = Frames::from(&chunk, current.at);
-            let Some(range) = frames.next() else {
-                self.current = None;
-                return Ok(Pause::NeedChunk);
-            };
-            let after = frames.position();
-            let start_lsn = match Frame::parse(&chunk, range).map_err(failure::from_pg)? {
+            let before_frame = Frames::position(frames);
+            let Some(range) = frames.next() else { return Ok(None) };
+            let (lsn, content) = match Frame::parse(chunk, range).map_err(failure::from_pg)? {
                 Frame::KeepAlive { sent, reply_requested } => {
-                    current.at = after;
                     if self.keep_alive(sent.0, reply_requested) {
-                        return Ok(Pause::Reached);
+                        return Ok(Some(Pause::Reached));
                     }
                     continue;
                 }
                 Frame::Wal { start, content } => (start.0, content),
             };
-            let (lsn, content) = start_lsn;
             let size = content.len();
-            let message = pgoutput::decode(&chunk, content, &mut self.tuples).map_err(failure::from_pg)?;
+            let message = pgoutput::decode(chunk, content, &mut self.tuples).map_err(failure::from_pg)?;
             if let Message::Begin { final_lsn, .. } = &message
                 && self.until.is_some_and(|until| final_lsn.0 >= until)
             {
-                return Ok(Pause::Reached);
+                *frames = Frames::from(chunk, before_frame);
+                return Ok(Some(Pause::Reached));
             }
-            current.at = after;
-            let buffer = current.buffer.clone();
             let before = out.records.len();
-            if let Some(relation) = self.message(message, lsn, &buffer, context, out)? {
-                return Ok(Pause::NeedRelation(relation));
+            if let Some(relation) = self.message(message, lsn, buffer, context, out)? {
+                return Ok(Some(Pause::NeedRelation(relation)));
             }
             if out.records.len() > before {
                 out.bytes += size + (out.records.len() - before) * RECORD_BYTES;
@@ -232,13 +249,15 @@ impl Stream {
         };
         let place = self.place(lsn);
         let event = Event { op, old, buffer, place: &place };
-        match row_event(&table, &self.tuples, &event, context.envelopes, &mut out.records) {
+        let made = row_event(&table, &self.tuples, &event, context.envelopes, &mut out.records);
+        match made {
             Ok(()) => {
                 context.metrics.seen(op, place.time_micros);
                 out.position = Some(Position::Stream(self.event_position(lsn, kind)));
             }
             Err(error) => unprocessable(&table, &error, lsn, context)?,
         }
+        self.last = Some((relation, table));
         Ok(None)
     }
 
@@ -319,16 +338,14 @@ impl Stream {
 
     #[inline]
     fn table(&mut self, relation: u32, context: &mut Context<'_>) -> Result<Option<Arc<Table>>, TaskError> {
-        if let Some((oid, table)) = &self.last
-            && *oid == relation
+        // The caller gives it back: rows of one table usually follow each other.
+        if let Some((oid, table)) = self.last.take()
+            && oid == relation
         {
-            return Ok(Some(table.clone()));
+            return Ok(Some(table));
         }
         match context.tables.get(relation) {
-            Some(Entry::Captured(table)) => {
-                self.last = Some((relation, table.clone()));
-                Ok(Some(table.clone()))
-            }
+            Some(Entry::Captured(table)) => Ok(Some(table.clone())),
             Some(Entry::Ignored) => Ok(None),
             None => Err(TaskError::halt(format!("the server sent a row of the unknown relation {relation}"))),
         }

@@ -278,7 +278,10 @@ impl Task {
         // Frames first: whoever waits for a heartbeat can wait a little longer.
         tokio::select! {
             biased;
-            result = stream.fetch() => result.map(|()| Waited::Frames),
+            result = stream.fetch() => {
+                self.envelopes.wake();
+                result.map(|()| Waited::Frames)
+            }
             _ = beat => {
                 self.beat();
                 Ok(Waited::Position)
@@ -342,7 +345,10 @@ impl Task {
 
     /// Hands over what was made.
     fn batch(&mut self) -> SourceBatch {
-        let mut output = std::mem::take(&mut self.output);
+        // The next batch is about as large as this one.
+        let room = Vec::with_capacity(self.output.records.len().min(self.settings.batch_records_max + 2));
+        let next = Output { records: room, ..Output::default() };
+        let mut output = std::mem::replace(&mut self.output, next);
         self.envelopes.complete(&mut output.records);
         self.metrics.publish();
         if let Some(position) = output.position {
@@ -400,6 +406,7 @@ impl SourceTask for Task {
             if let Some(error) = self.failed.take() {
                 return Err(error);
             }
+            self.envelopes.wake();
             loop {
                 let result = self.advance().await;
                 if let Err(error) = result {
