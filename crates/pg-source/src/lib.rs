@@ -16,6 +16,7 @@ mod logical_message; // messages in the WAL
 mod naming; // topics, schemas, fields
 mod position; // how far the source has come
 mod heartbeat; // signs of life
+mod lag; // how far the server is ahead
 mod metrics; // what is counted
 mod failure; // PostgreSQL's failures -> what may be done
 

@@ -373,6 +373,50 @@ fn publication_options(settings: &Settings) -> String {
     if options.is_empty() { String::new() } else { format!(" WITH ({})", options.join(", ")) }
 }
 
+/// Captured tables with a primary key whose replica identity is another index without it.
+pub async fn without_key_in_identity<'a>(
+    session: &Session,
+    candidates: &'a [Candidate],
+) -> Result<Vec<&'a Candidate>, pg::Error> {
+    let oids: Vec<u32> = candidates.iter().map(|table| table.oid).collect();
+    let rows = session
+        .query(
+            "SELECT p.indrelid FROM pg_catalog.pg_index p \
+             JOIN pg_catalog.pg_index i ON i.indrelid = p.indrelid AND i.indisreplident \
+             JOIN pg_catalog.pg_class c ON c.oid = p.indrelid AND c.relreplident = 'i' \
+             WHERE p.indisprimary AND p.indrelid = ANY($1) AND NOT p.indkey::int2[] <@ i.indkey::int2[]",
+            &[&oids],
+        )
+        .await?;
+    let found: Vec<u32> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+    Ok(candidates.iter().filter(|table| found.contains(&table.oid)).collect())
+}
+
+/// Captured tables that the publication does not hold.
+pub async fn unpublished<'a>(
+    session: &Session,
+    publication: &str,
+    candidates: &'a [Candidate],
+) -> Result<Vec<&'a Candidate>, pg::Error> {
+    let rows = session
+        .query(
+            "SELECT schemaname::text, tablename::text FROM pg_catalog.pg_publication_tables WHERE pubname = $1",
+            &[&publication],
+        )
+        .await?;
+    let mut held = vec![];
+    for row in &rows {
+        held.push(quote::qualified(&row.try_get::<_, String>(0)?, &row.try_get::<_, String>(1)?));
+    }
+    // Partitioned tables are published as their partitions, or these as their root.
+    let plain = |table: &&Candidate| {
+        table.kind == RelationKind::Table
+            && !table.is_partition
+            && table.persistence == Persistence::Permanent
+    };
+    Ok(candidates.iter().filter(plain).filter(|table| !held.contains(&table.quoted())).collect())
+}
+
 /// Tables that the publication names, quoted.
 pub async fn published(session: &Session, name: &str) -> Result<Vec<String>, pg::Error> {
     let rows = session

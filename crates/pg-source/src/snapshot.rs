@@ -25,7 +25,7 @@ use crate::failure;
 use crate::metrics::SnapshotMetrics;
 use crate::settings::Settings;
 use crate::slot::Candidate;
-use crate::stream::Output;
+use crate::stream::{BATCH_BYTES_MAX, Output, RECORD_BYTES};
 use crate::tables::{Compiler, Row, RowErrorKind, Table};
 use crate::values::Types;
 
@@ -241,7 +241,7 @@ impl Snapshot {
     pub fn decode(&mut self, context: &mut Context<'_>, out: &mut Output) -> Result<Progress, TaskError> {
         self.report();
         loop {
-            if out.records.len() >= context.settings.batch_records_max {
+            if out.records.len() >= context.settings.batch_records_max || out.bytes >= BATCH_BYTES_MAX {
                 return Ok(Progress::BatchFull);
             }
             let Some(chunk) = &self.current else {
@@ -253,7 +253,7 @@ impl Snapshot {
             };
             let (bytes, buffer, index) = (chunk.bytes.clone(), chunk.buffer.clone(), chunk.table);
             let mut frames = Frames::from(&bytes, self.at);
-            while out.records.len() < context.settings.batch_records_max {
+            while out.records.len() < context.settings.batch_records_max && out.bytes < BATCH_BYTES_MAX {
                 let Some(range) = frames.next() else {
                     self.current = None;
                     break;
@@ -363,9 +363,6 @@ impl Drop for Snapshot {
         }
     }
 }
-
-/// Memory of a record beside the bytes that it was read from.
-const RECORD_BYTES: usize = 1500;
 
 /// A session with the statements that every session runs first.
 pub async fn open_session(settings: &Settings) -> Result<Session, TaskError> {

@@ -1,5 +1,7 @@
 //! Start and restart: checks everything, creates what is missing, and opens what the task reads from.
 
+use std::time::Duration;
+
 use connect::TaskError;
 use pg::catalog::{Persistence, RelationKind};
 use pg::replication::{ReplicationConnection, StartReplication};
@@ -37,8 +39,21 @@ pub struct Started {
     pub session: Session,
 }
 
+/// Whether this task has streamed before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    First,
+    /// A slot that is still in use is in use by our own lost connection, and will be free.
+    Again,
+}
+
 /// Connects, checks, creates and opens.
-pub async fn start(settings: &Settings, envelopes: &Envelopes, stored: Stored) -> Result<Started, TaskError> {
+pub async fn start(
+    settings: &Settings,
+    envelopes: &Envelopes,
+    stored: Stored,
+    attempt: Attempt,
+) -> Result<Started, TaskError> {
     let session = open_session(settings).await?;
     let server = slot::server(&session).await.map_err(failure::from_pg)?;
     let candidates = slot::candidates(&session, settings).await.map_err(failure::from_pg)?;
@@ -62,7 +77,10 @@ pub async fn start(settings: &Settings, envelopes: &Envelopes, stored: Stored) -
         tracing::info!(statement = %statement, "publication is made to fit");
         session.batch_execute(statement).await.map_err(failure::from_client)?;
     }
-    let opening = Opening { settings, envelopes, server: &server, tables: &tables };
+    if attempt == Attempt::First {
+        warn_about_tables(&session, settings, &candidates).await?;
+    }
+    let opening = Opening { settings, envelopes, server: &server, tables: &tables, attempt };
     let opened = match (existing, stored) {
         (None, Stored::Resume(_)) => unreachable!("check_existing refuses an offset without its slot"),
         (None, _) => opening.with_new_slot(snapshot_wanted).await?,
@@ -196,6 +214,7 @@ struct Opening<'a> {
     envelopes: &'a Envelopes,
     server: &'a Server,
     tables: &'a [&'a Candidate],
+    attempt: Attempt,
 }
 
 impl Opening<'_> {
@@ -247,7 +266,7 @@ impl Opening<'_> {
     }
 
     async fn stream(&self, resume: &Resume, until: Option<u64>) -> Result<Stream, TaskError> {
-        open_stream(self.settings, self.server.version, resume, until).await
+        open_stream(self.settings, self.server.version, resume, until, self.attempt).await
     }
 }
 
@@ -257,6 +276,7 @@ pub async fn open_stream(
     server_version: i32,
     resume: &Resume,
     until: Option<u64>,
+    attempt: Attempt,
 ) -> Result<Stream, TaskError> {
     let mut options = vec![
         ("proto_version".to_owned(), "1".to_owned()),
@@ -274,7 +294,7 @@ pub async fn open_stream(
         queue_bytes: settings.queue_bytes_max,
     };
     let connect = settings.connect.named("Debezium Streaming");
-    let mut attempt = 0;
+    let mut tries = 0;
     loop {
         let connection = ReplicationConnection::connect(&connect).await.map_err(failure::from_pg)?;
         let error = match connection.start(&start).await {
@@ -287,13 +307,57 @@ pub async fn open_stream(
         if error.class() != ErrorClass::Lock {
             return Err(failure::from_pg(error.context("could not start streaming")));
         }
-        if attempt >= settings.slot_retries_max {
-            return Err(in_use(settings, &error));
-        }
-        attempt += 1;
-        tracing::warn!(error = %error, attempt, "slot is in use: waiting for it");
-        tokio::time::sleep(settings.slot_retry_delay).await;
+        let Some(delay) = slot_delay(settings, tries) else {
+            let mut error = in_use(settings, &error);
+            if attempt == Attempt::Again {
+                error.fate = connect::Fate::Retry;
+            }
+            return Err(error);
+        };
+        tries += 1;
+        tracing::warn!(error = %error, tries, "slot is in use: waiting for it");
+        tokio::time::sleep(delay).await;
     }
+}
+
+/// Waits of a connection that was just lost: its walsender is usually gone in a moment.
+const SHORT_DELAYS: [Duration; 3] =
+    [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(750)];
+
+/// How long to wait for the slot after so many tries; `None`: no longer.
+fn slot_delay(settings: &Settings, tries: usize) -> Option<Duration> {
+    match SHORT_DELAYS.get(tries) {
+        Some(delay) => Some((*delay).min(settings.slot_retry_delay)),
+        None => {
+            let long = tries - SHORT_DELAYS.len();
+            (long < settings.slot_retries_max as usize).then_some(settings.slot_retry_delay)
+        }
+    }
+}
+
+/// Says what about the captured tables will surprise somebody later.
+async fn warn_about_tables(
+    session: &Session,
+    settings: &Settings,
+    candidates: &[Candidate],
+) -> Result<(), TaskError> {
+    for table in slot::without_key_in_identity(session, candidates).await.map_err(failure::from_pg)? {
+        tracing::warn!(
+            table = %table.quoted(),
+            repair = %format!("ALTER TABLE {} REPLICA IDENTITY DEFAULT", table.quoted()),
+            "the replica identity does not hold the primary key: deletes of this table cannot be sent"
+        );
+    }
+    let unpublished =
+        slot::unpublished(session, &settings.publication_name, candidates).await.map_err(failure::from_pg)?;
+    for table in unpublished {
+        tracing::warn!(
+            table = %table.quoted(),
+            publication = %settings.publication_name,
+            "the publication does not hold this captured table: its changes are not streamed"
+        );
+    }
+    Ok(())
 }
 
 /// The server's message ends in the process that holds the slot.

@@ -155,7 +155,7 @@ impl Stream {
     ) -> Result<Option<Pause>, TaskError> {
         let batch_max = context.settings.batch_records_max;
         loop {
-            if out.records.len() >= batch_max {
+            if out.records.len() >= batch_max || out.bytes >= BATCH_BYTES_MAX {
                 return Ok(Some(Pause::BatchFull));
             }
             let before_frame = Frames::position(frames);
@@ -387,7 +387,9 @@ impl Stream {
 }
 
 /// Memory of a record beside the bytes that it was read from.
-const RECORD_BYTES: usize = 1500;
+pub const RECORD_BYTES: usize = 1500;
+/// A batch of large rows is cut earlier than by their number: memory is bounded by bytes.
+pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 struct Event<'a> {
     op: Op,

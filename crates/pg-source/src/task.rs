@@ -16,11 +16,12 @@ use tokio::task::JoinHandle;
 
 use crate::envelope::Envelopes;
 use crate::heartbeat::Heartbeat;
+use crate::lag::Lag;
 use crate::metrics::{Connected, StreamMetrics};
 use crate::position::{self, Position, Stored};
 use crate::settings::{self, Settings, SnapshotMode};
 use crate::snapshot::{self, Progress, Snapshot};
-use crate::start::{self, Opened, Started};
+use crate::start::{self, Attempt, Opened, Started};
 use crate::stream::{self, Output, Pause, Stream};
 use crate::tables_cache::TablesCache;
 
@@ -36,7 +37,7 @@ struct Task {
     state: State,
     envelopes: Envelopes,
     tables: TablesCache,
-    session: Option<Session>,
+    session: Option<Arc<Session>>,
     output: Output,
     /// What happened after the events in the output: it is returned when they are.
     failed: Option<TaskError>,
@@ -49,6 +50,10 @@ struct Task {
     /// Newest position that was handed over.
     handed: Option<Position>,
     handed_at: Instant,
+    /// Has had a stream.
+    streamed: bool,
+    /// Asks the server how far it is, for the lag.
+    lag: Option<Lag>,
 }
 
 enum State {
@@ -88,6 +93,8 @@ impl Task {
             resume: Stored::Nothing,
             handed: None,
             handed_at: Instant::now(),
+            streamed: false,
+            lag: None,
             settings,
         }
     }
@@ -97,9 +104,10 @@ impl Task {
         let settings = self.settings.clone();
         let stored = self.resume.clone();
         let task_number = self.task_number.clone();
+        let attempt = if self.streamed { Attempt::Again } else { Attempt::First };
         tokio::spawn(async move {
             let envelopes = Envelopes::new(&settings, &task_number);
-            start::start(&settings, &envelopes, stored).await
+            start::start(&settings, &envelopes, stored, attempt).await
         })
     }
 
@@ -111,7 +119,7 @@ impl Task {
         let result = handle.await;
         self.state = State::Closed;
         let started = result.map_err(|error| TaskError::retry(format!("start ended early: {error}")))??;
-        self.session = Some(started.session);
+        self.session = Some(Arc::new(started.session));
         // The tables of the last connection stay: a new one defines each again before its first row, and takes over
         // what is equal.
         self.state = match started.opened {
@@ -125,6 +133,8 @@ impl Task {
 
     fn streaming(&mut self, stream: Box<Stream>) -> State {
         self.confirm = Some(stream.confirm());
+        self.streamed = true;
+        self.lag = self.session.as_ref().map(|session| Lag::follow(session.clone()));
         self.metrics.connected(Connected::Yes);
         if self.heartbeat.is_none() {
             self.heartbeat = Heartbeat::new(&self.settings);
@@ -329,7 +339,7 @@ impl Task {
     async fn define_relation(&mut self) -> Result<(), TaskError> {
         let Some(relation) = &self.relation else { return Ok(()) };
         if self.session.as_ref().is_none_or(|session| session.is_closed()) {
-            self.session = Some(snapshot::open_session(&self.settings).await?);
+            self.session = Some(Arc::new(snapshot::open_session(&self.settings).await?));
         }
         let Some(session) = &self.session else { return Ok(()) };
         self.tables.define(relation, session, &self.settings, &self.envelopes).await?;
@@ -359,7 +369,8 @@ impl Task {
                 position => Stored::Resume(position.resume()),
             };
             if let (Position::Stream(at), State::Stream(stream)) = (position, &self.state) {
-                self.metrics.position(at.lsn, stream.received());
+                let server = self.lag.as_ref().map_or(0, Lag::server_lsn);
+                self.metrics.position(at.lsn, stream.received().max(server));
             }
         }
         SourceBatch {
@@ -374,6 +385,7 @@ impl Task {
         self.metrics.connected(Connected::No);
         self.state = State::Closed;
         self.session = None;
+        self.lag = None;
         self.confirm = None;
         self.relation = None;
         self.envelopes.forget();

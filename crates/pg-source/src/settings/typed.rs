@@ -339,7 +339,12 @@ fn connect_settings(properties: &Properties, resolved: &Resolved) -> Result<Conn
         password: resolved.text("database.password").map(str::to_owned),
         dbname: text("database.dbname").unwrap_or_default().to_owned(),
         application_name: "Debezium General".to_owned(),
-        ssl_mode: SslMode::parse(&mode).unwrap_or_default(),
+        ssl_mode: if text("database.sslfactory").is_some_and(|class| class.ends_with("NonValidatingFactory"))
+        {
+            SslMode::Require
+        } else {
+            SslMode::parse(&mode).unwrap_or_default()
+        },
         ssl_root_cert: text("database.sslrootcert").map(Into::into),
         ssl_cert: text("database.sslcert").map(Into::into),
         ssl_key: text("database.sslkey").map(Into::into),
