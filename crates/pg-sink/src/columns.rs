@@ -166,6 +166,9 @@ impl Wanted {
             return Err("no field of the record is a key, by the options for the primary key and the fields"
                 .to_owned());
         }
+        if self.key.is_empty() && self.values.is_empty() && self.body != Body::None {
+            return Err("no field of the record is to be written, by the options for the fields".to_owned());
+        }
         if settings.insert_mode == InsertMode::Upsert && self.key.is_empty() && self.body != Body::None {
             return Err("upserts need a key".to_owned());
         }

@@ -23,18 +23,14 @@ use crate::settings::Settings;
 use crate::shared::Shared;
 use crate::target::Target;
 use crate::truncate;
-use crate::write::{Failure, Outcome, Writer, failure, halted};
+use crate::verdict::{Failure, failure, halted};
+use crate::waiting::RetryClock;
+use crate::write::{Outcome, Writer};
 
 /// Records of one batch: enough for statements of full size, little enough to be held twice.
 const BATCH_RECORDS_MAX: usize = 10_000;
 /// Fewer records are prepared faster than a thread is woken.
 const OVERLAP_RECORDS_MIN: usize = 256;
-/// How often held changes are looked at when nothing else happens.
-const TICK: Duration = Duration::from_secs(1);
-/// How often the time of held changes is counted.
-const AGE_TICK: Duration = Duration::from_millis(500);
-/// Held changes are tried again for at most this part of the time.
-const RETRY_SHARE: u32 = 10;
 /// Pause between attempts; doubled up to the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
@@ -50,29 +46,21 @@ pub enum End {
 
 /// The loop's state.
 pub struct Engine {
-    settings: Arc<Settings>,
-    shared: Arc<Shared>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) shared: Arc<Shared>,
     id: TaskId,
-    tolerance: Tolerance,
-    target: Option<Target>,
-    registry: Registry,
-    preparer: Option<Preparer>,
-    hold: Hold,
-    metrics: Metrics,
-    retry: RetryClock,
+    pub(crate) tolerance: Tolerance,
+    pub(crate) target: Option<Target>,
+    pub(crate) registry: Registry,
+    pub(crate) preparer: Option<Preparer>,
+    pub(crate) hold: Hold,
+    pub(crate) metrics: Metrics,
+    pub(crate) retry: RetryClock,
     pause: Duration,
     /// Replans without a batch written in between.
     replans: u32,
     /// Topics whose tables were looked for.
-    expected: usize,
-}
-
-/// When held changes are due.
-struct RetryClock {
-    last: Instant,
-    took: Duration,
-    ticked: Instant,
-    helped: bool,
+    expected: Vec<Arc<str>>,
 }
 
 impl Engine {
@@ -89,7 +77,6 @@ impl Engine {
             .await
             .map_err(start_failed)?;
         info!(connector = %id.connector, task = id.task, target = %settings.connect.target(), "sink connected");
-        let now = Instant::now();
         Ok(Self {
             preparer: Some(Preparer::new(settings.clone())),
             metrics: Metrics::new(&id),
@@ -100,10 +87,10 @@ impl Engine {
             target: Some(target),
             registry,
             hold: Hold::default(),
-            retry: RetryClock { last: now, took: Duration::ZERO, ticked: now, helped: false },
+            retry: RetryClock::new(),
             pause: PAUSE_MIN,
             replans: 0,
-            expected: 0,
+            expected: vec![],
         })
     }
 
@@ -141,7 +128,7 @@ impl Engine {
     }
 
     /// Drops what is held of partitions that were given up.
-    fn forget_closed(&mut self) {
+    pub(crate) fn forget_closed(&mut self) {
         let closed = std::mem::take(&mut self.shared.state.lock().closed);
         for partition in &closed {
             self.hold.close(partition);
@@ -273,7 +260,7 @@ impl Engine {
     }
 
     /// Opens a session where there is none, and looks for tables of topics that are new.
-    async fn connected(&mut self) -> Result<(), Failure> {
+    pub(crate) async fn connected(&mut self) -> Result<(), Failure> {
         if self.target.is_none() {
             let target = Target::open(&self.settings).await.map_err(failure)?;
             info!(connector = %self.id.connector, task = self.id.task, "sink reconnected");
@@ -286,16 +273,16 @@ impl Engine {
         };
         topics.sort();
         topics.dedup();
-        if topics.len() != self.expected {
+        if topics != self.expected {
             let target = self.target.as_mut().expect("it was just connected");
             resolve::expect(&self.settings, target, &mut self.registry, &topics).await.map_err(failure)?;
-            self.expected = topics.len();
+            self.expected = topics;
         }
         Ok(())
     }
 
     /// Decides what follows a failed attempt; `Ok` is another one.
-    async fn failed(&mut self, failure: Failure) -> Result<(), Stop> {
+    pub(crate) async fn failed(&mut self, failure: Failure) -> Result<(), Stop> {
         match failure {
             Failure::Halt(error) => Err(Stop::End(End::Failed(error))),
             Failure::Rejected(_) => Err(Stop::End(End::Rejected)),
@@ -340,7 +327,7 @@ impl Engine {
         self.pause = (self.pause * 2).min(PAUSE_MAX);
     }
 
-    fn healed(&mut self) {
+    pub(crate) fn healed(&mut self) {
         self.pause = PAUSE_MIN;
         self.shared.state.lock().retrying = None;
     }
@@ -372,7 +359,7 @@ impl Engine {
         Ok(())
     }
 
-    fn reject(&mut self, records: &[Record], refusals: Vec<Refusal>) {
+    pub(crate) fn reject(&mut self, records: &[Record], refusals: Vec<Refusal>) {
         if refusals.is_empty() {
             return;
         }
@@ -384,7 +371,7 @@ impl Engine {
         }));
     }
 
-    fn publish_hold(&mut self) {
+    pub(crate) fn publish_hold(&mut self) {
         let mut state = self.shared.state.lock();
         state.held = self.hold.oldest().map(|(partition, oldest)| (partition.clone(), oldest)).collect();
         let was_full = !state.full.is_empty();
@@ -409,7 +396,7 @@ impl Engine {
     }
 
     /// A plan, as often as the server must be asked for it.
-    async fn plan(&mut self, key: &PlanKey, record: &Record) -> Result<Planned, End> {
+    pub(crate) async fn plan(&mut self, key: &PlanKey, record: &Record) -> Result<Planned, End> {
         loop {
             if self.shared.state.lock().stopping {
                 return Err(End::Stopped);
@@ -437,37 +424,6 @@ impl Engine {
         }
     }
 
-    /// New plans for what is held, after a table has changed.
-    async fn replan_held(&mut self) -> Result<(), End> {
-        let records: Vec<Record> = self.hold.changes().map(|(_, _, held)| held.record.clone()).collect();
-        let mut plans: Vec<(PlanKey, Planned)> = vec![];
-        for record in &records {
-            let key = PlanKey {
-                topic: record.topic.clone(),
-                key: record.key_schema.clone(),
-                value: record.value_schema.clone(),
-                route: None,
-            };
-            if plans.iter().all(|(known, _)| *known != key) {
-                let planned = self.plan(&key, record).await?;
-                plans.push((key, planned));
-            }
-        }
-        self.hold.replan(|record| {
-            plans.iter().find_map(|(key, planned)| match planned {
-                Planned::Ready(plan)
-                    if key.topic == record.topic
-                        && key.key == record.key_schema
-                        && key.value == record.value_schema =>
-                {
-                    Some(plan.clone())
-                }
-                _ => None,
-            })
-        });
-        Ok(())
-    }
-
     /// Nothing is queued: whoever waits for that is told, held changes are looked at, and then there is waiting.
     async fn idle(&mut self) -> Result<(), End> {
         let flushes = std::mem::take(&mut self.shared.state.lock().flushes);
@@ -488,119 +444,10 @@ impl Engine {
         }
         Ok(())
     }
-
-    fn until_due(&self) -> Duration {
-        let since = self.retry.last.elapsed();
-        let share = self.retry.took * (RETRY_SHARE - 1);
-        let due = if self.retry.helped { share.min(TICK) } else { TICK };
-        due.saturating_sub(since).clamp(Duration::from_millis(1), AGE_TICK)
-    }
-
-    async fn retry_held_when_due(&mut self) -> Result<(), End> {
-        if self.hold.is_empty() {
-            return Ok(());
-        }
-        let since = self.retry.last.elapsed();
-        if since >= TICK || self.retry.helped && since >= self.retry.took * (RETRY_SHARE - 1) {
-            self.retry_held().await?;
-        }
-        if self.retry.ticked.elapsed() >= AGE_TICK {
-            self.age()?;
-        }
-        Ok(())
-    }
-
-    /// Tries everything that is held.
-    async fn retry_held(&mut self) -> Result<(), End> {
-        self.retry.helped = false;
-        let started = Instant::now();
-        loop {
-            self.forget_closed();
-            if self.hold.is_empty() {
-                break;
-            }
-            let before = self.hold.count();
-            let mut batch = held_rows::batch(&self.hold, self.settings.statement_rows_max);
-            match self.attempt_held(&mut batch).await {
-                Ok(outcome) => {
-                    self.healed();
-                    held_rows::settle(&mut self.hold, &batch, &outcome.left, |_| true);
-                    self.reject(&batch.records, outcome.refusals);
-                    self.publish_hold();
-                    self.shared.news.notify_one();
-                    // What was written may be what others wait for.
-                    if self.hold.count() == before {
-                        break;
-                    }
-                }
-                Err(Failure::Rejected(refusals)) => {
-                    self.reject(&batch.records, refusals);
-                    return Err(End::Rejected);
-                }
-                Err(failure) => match self.failed(failure).await {
-                    Ok(()) => {}
-                    Err(Stop::End(end)) => return Err(end),
-                    Err(Stop::Replan) => {
-                        if let Some(preparer) = &mut self.preparer {
-                            preparer.forget();
-                        }
-                        self.replan_held().await?;
-                    }
-                },
-            }
-            if self.shared.state.lock().stopping {
-                return Err(End::Stopped);
-            }
-        }
-        self.retry.took = started.elapsed();
-        self.retry.last = Instant::now();
-        Ok(())
-    }
-
-    async fn attempt_held(&mut self, batch: &mut Batch) -> Result<Outcome, Failure> {
-        self.connected().await?;
-        let target = self.target.as_mut().expect("it was just connected");
-        let mut writer =
-            Writer { settings: &self.settings, registry: &self.registry, target, tolerance: self.tolerance };
-        writer.apply(batch).await
-    }
-
-    /// Rejects what has waited too long.
-    fn age(&mut self) -> Result<(), End> {
-        let elapsed = self.retry.ticked.elapsed();
-        self.retry.ticked = Instant::now();
-        let over = {
-            let state = self.shared.state.lock();
-            let registry = &self.registry;
-            self.hold.age(elapsed, self.settings.hold_timeout, |table, why| {
-                held_rows::nothing_can_help(registry, &state, table, why)
-            })
-        };
-        if over.is_empty() {
-            return Ok(());
-        }
-        let mut state = self.shared.state.lock();
-        for (table, key) in &over {
-            if let Some(held) = self.hold.get(*table, key) {
-                let error = held_rows::timed_out(&self.registry, *table, held);
-                state.rejected.push(Rejected { origin: held.record.origin.clone(), error });
-            }
-            if self.tolerance == Tolerance::None {
-                // Its offset stays held: nothing at or behind it may be committed.
-                return Err(End::Rejected);
-            }
-            self.hold.release(*table, key);
-        }
-        drop(state);
-        self.metrics.rejected(over.len());
-        self.publish_hold();
-        self.shared.news.notify_one();
-        Ok(())
-    }
 }
 
 /// Why a batch is not repeated.
-enum Stop {
+pub enum Stop {
     End(End),
     Replan,
 }

@@ -9,6 +9,7 @@ use crate::hold::{Held, Hold, Key, Why, detached, place};
 use crate::registry::Registry;
 use crate::settings::{InsertMode, Settings};
 use crate::shared::State;
+use crate::verdict::SQL_EXCEPTION;
 use crate::write::Left;
 
 /// Completes changes whose key is held: what they did not send is in the held row, and after a held delete a plain
@@ -164,7 +165,7 @@ pub fn timed_out(registry: &Registry, table: usize, held: &Held) -> TaskError {
     let said = held.said.as_ref().map(|said| format!(": {said}")).unwrap_or_default();
     TaskError::new(
         Fate::Reject,
-        "java.sql.SQLException",
+        SQL_EXCEPTION,
         format!("change of a row of {} was held back for too long: {what}{said}", shape.quoted),
     )
     .with_hint("see foreign.key.hold.timeout.ms")

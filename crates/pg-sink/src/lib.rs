@@ -17,11 +17,13 @@ mod prepare; // the above, while another batch is written
 mod statement; // SQL for sets of rows
 mod target; // the session with the server
 mod write; // one batch, one transaction
+mod verdict; // what a failure means
 mod hold; // changes that wait
 mod held_rows; // between batches and what waits
 mod truncate; // truncate events
 mod shared; // the queue, and how far the loop is
 mod engine; // the writing loop
+mod waiting; // its part for what waits
 mod task; // the contract
 mod metrics;
 

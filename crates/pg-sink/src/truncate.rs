@@ -12,9 +12,11 @@ use crate::columns::{Body, Parameter, Plan, Signature};
 use crate::hold::{Held, Hold, Key, Why, detached, place};
 use crate::registry::Registry;
 use crate::settings::{ForeignKeys, Settings};
+use crate::table_shape::TableShape;
 use crate::target::Target;
 use crate::values::Wire;
-use crate::write::{Failure, Outcome, failure};
+use crate::verdict::{Failure, failure};
+use crate::write::Outcome;
 
 /// Empties the plan's table. Where other tables refer to it, the rows to which they do stay and are deleted when
 /// their children are gone: the children's own truncate event is still to come.
@@ -44,25 +46,7 @@ pub async fn run(
             ),
         )));
     };
-    let conditions: Vec<String> = shape
-        .children
-        .iter()
-        .map(|link| {
-            let matches: Vec<String> = link
-                .columns
-                .iter()
-                .map(|(theirs, own)| {
-                    format!(
-                        "c.{} = t.{}",
-                        quote::identifier(theirs),
-                        quote::identifier(&shape.columns[*own].name)
-                    )
-                })
-                .collect();
-            format!("NOT EXISTS (SELECT FROM {} AS c WHERE {})", link.child, matches.join(" AND "))
-        })
-        .collect();
-    let delete = format!("DELETE FROM {} AS t WHERE {}", shape.quoted, conditions.join(" AND "));
+    let delete = delete_without_children(&shape);
     target.client().batch_execute(&delete).await.map_err(|error| failure(error.into()))?;
     let keys = remaining(target, &keyed).await.map_err(failure)?;
     hold.clear(table);
@@ -88,6 +72,26 @@ pub async fn run(
         }
     }
     Ok(Outcome::default())
+}
+
+/// Deletes all rows to which no row of another table refers.
+fn delete_without_children(shape: &TableShape) -> String {
+    let conditions: Vec<String> = shape
+        .children
+        .iter()
+        .map(|link| {
+            let matches: Vec<String> = link
+                .columns
+                .iter()
+                .map(|(theirs, own)| {
+                    let own = quote::identifier(&shape.columns[*own].name);
+                    format!("c.{} = t.{own}", quote::identifier(theirs))
+                })
+                .collect();
+            format!("NOT EXISTS (SELECT FROM {} AS c WHERE {})", link.child, matches.join(" AND "))
+        })
+        .collect();
+    format!("DELETE FROM {} AS t WHERE {}", shape.quoted, conditions.join(" AND "))
 }
 
 /// A plan whose key is the table's primary key, in the form in which records usually bring it.

@@ -9,6 +9,7 @@ use connect::contract::Tolerance;
 use connect::settings::Properties;
 use connect::{Buffer, Header, Schema, Value};
 use converters::Role;
+use futures::StreamExt;
 use pg_sink::Flavour;
 use serde_json::Value as Json;
 
@@ -241,25 +242,34 @@ fn decided(case: &Json, expected: &Ending, found: &Ending) -> Option<&'static st
 async fn recorded_cases() {
     let only = std::env::var("TIDEGATE_CASES").unwrap_or_default();
     let only: Vec<&str> = only.split(',').filter(|name| !name.is_empty()).collect();
-    let (mut equal, mut by_decision, mut different) = (0, 0, vec![]);
-    for case in cases() {
-        let id = case["id"].as_str().unwrap();
-        if !only.is_empty() && !only.contains(&id) {
-            continue;
-        }
-        let database = cluster().database().await;
-        let (expected, found) = (expected(&case), run(&case, &database).await);
-        match difference(&expected, &found) {
-            None => equal += 1,
-            Some(text) => match decided(&case, &expected, &found) {
-                Some(why) => {
-                    println!("{id}: by decision: {why}");
-                    by_decision += 1;
-                }
-                None => different.push(format!("{id}: {text}")),
-            },
-        }
+    let wanted =
+        cases().into_iter().filter(|case| only.is_empty() || only.iter().any(|id| case["id"] == **id));
+    let verdicts: Vec<Verdict> = futures::stream::iter(wanted).map(judge).buffered(AT_ONCE).collect().await;
+    let different: Vec<&String> = verdicts.iter().filter_map(|verdict| verdict.as_ref().err()).collect();
+    let decided = verdicts.iter().flatten().flatten().inspect(|line| println!("{line}")).count();
+    println!(
+        "{} equal, {decided} different by decision, {} different",
+        verdicts.len() - decided - different.len(),
+        different.len()
+    );
+    assert!(different.is_empty(), "\n{}", different.into_iter().cloned().collect::<Vec<_>>().join("\n"));
+}
+
+/// Cases that run at the same time.
+const AT_ONCE: usize = 8;
+
+/// A line about a difference that is decided, or about one that is not.
+type Verdict = Result<Option<String>, String>;
+
+async fn judge(case: Json) -> Verdict {
+    let id = case["id"].as_str().unwrap();
+    let database = cluster().database().await;
+    let (expected, found) = (expected(&case), run(&case, &database).await);
+    match difference(&expected, &found) {
+        None => Ok(None),
+        Some(text) => match decided(&case, &expected, &found) {
+            Some(why) => Ok(Some(format!("{id}: by decision: {why}"))),
+            None => Err(format!("{id}: {text}")),
+        },
     }
-    println!("{equal} equal, {by_decision} different by decision, {} different", different.len());
-    assert!(different.is_empty(), "\n{}", different.join("\n"));
 }

@@ -196,3 +196,114 @@ async fn what_was_held_of_a_closed_partition_is_forgotten() {
     rig.feed.write(vec![rig.post(1, 1)]).await;
     assert_eq!(rig.counts().await, (1, 1, 0));
 }
+
+#[tokio::test]
+async fn keys_of_several_columns_and_keys_that_are_not_the_primary_one() {
+    let database = cluster().database().await;
+    database
+        .run(
+            "CREATE TABLE users(id int PRIMARY KEY, tenant int, name text, UNIQUE (tenant, name), UNIQUE (name)); \
+             CREATE TABLE posts(id int PRIMARY KEY, tenant int, author text, \
+             FOREIGN KEY (tenant, author) REFERENCES users(tenant, name) ON DELETE CASCADE); \
+             CREATE TABLE comments(id int PRIMARY KEY, author char(4) REFERENCES names(code))"
+                .replace("CREATE TABLE comments", "CREATE TABLE names(code char(4) PRIMARY KEY); CREATE TABLE comments")
+                .as_str(),
+        )
+        .await;
+    let options = properties(&[
+        ("connection.url", &*database.url),
+        ("connection.user", "postgres"),
+        ("topics", "users,posts,comments,names"),
+        ("insert.mode", "upsert"),
+        ("pk.mode", "record_key"),
+        ("delete.enabled", "true"),
+    ]);
+    let mut feed = Feed::start(Flavour::Confluent, &options, Tolerance::All).await.unwrap();
+    let users = Topic::new("users", &[("id", int()), ("tenant", int()), ("name", text())]);
+    let posts = Topic::new("posts", &[("id", int()), ("tenant", optional_int()), ("author", text())]);
+    let names = Topic::new("names", &[("code", connect::SchemaBuilder::string().build())]);
+    let comments = Topic::new("comments", &[("id", int()), ("author", text())]);
+    let post = |id: i32, tenant: Option<i32>, author: &str| {
+        posts.upsert(vec![id.into(), tenant.into(), Value::text(author)])
+    };
+    let user =
+        |id: i32, tenant: i32, name: &str| users.upsert(vec![id.into(), tenant.into(), Value::text(name)]);
+    feed.write(vec![post(1, Some(1), "a"), post(2, None, "b"), post(3, Some(2), "a")]).await;
+    assert_eq!(database.count("posts").await, 1, "only the row with a null refers to nothing");
+    feed.write(vec![comments.upsert(vec![1.into(), Value::text("x")])]).await;
+    feed.write(vec![user(7, 1, "a"), names.upsert(vec![Value::text("x")])]).await;
+    assert_eq!((database.count("posts").await, database.count("comments").await), (2, 1));
+    feed.write(vec![users.delete(7)]).await;
+    assert_eq!(database.count("users").await, 1, "a post still refers to the name");
+    feed.write(vec![posts.delete(1), posts.delete(3)]).await;
+    assert_eq!((database.count("users").await, database.count("posts").await), (0, 1));
+}
+
+#[tokio::test]
+async fn tables_that_the_connector_does_not_write() {
+    let database = cluster().database().await;
+    database
+        .run(&format!(
+            "{TABLES}; CREATE TABLE logins(user_id int REFERENCES users ON DELETE CASCADE); \
+             CREATE TABLE bills(user_id int REFERENCES users); INSERT INTO users VALUES (1, 'u1'), (2, 'u2'); \
+             INSERT INTO logins VALUES (1); INSERT INTO bills VALUES (2)"
+        ))
+        .await;
+    let options = properties(&[
+        ("connection.url", &*database.url),
+        ("connection.user", "postgres"),
+        ("topics", "users"),
+        ("insert.mode", "upsert"),
+        ("pk.mode", "record_key"),
+        ("delete.enabled", "true"),
+        ("foreign.key.hold.timeout.ms", "0"),
+    ]);
+    let mut feed = Feed::start(Flavour::Confluent, &options, Tolerance::All).await.unwrap();
+    let users = Topic::new("users", &[("id", int()), ("name", text())]);
+    feed.put(vec![users.delete(1), users.delete(2)]).await.unwrap();
+    feed.flush().await.unwrap();
+    assert_eq!((database.count("logins").await, database.count("users").await), (0, 1));
+    // Nobody here can delete the bill: the change is rejected at once, since nothing is left to be read.
+    let started = Instant::now();
+    while feed.rejected.is_empty() && started.elapsed() < Duration::from_secs(10) {
+        feed.reached_end("users");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        feed.flush().await.unwrap();
+    }
+    assert_eq!(feed.rejected.len(), 1);
+}
+
+#[tokio::test]
+async fn replica_sessions_check_nothing() {
+    let mut rig = rig(&[("foreign.key.handling", "replica")]).await;
+    rig.feed.write(vec![rig.post(1, 9)]).await;
+    assert_eq!(rig.counts().await, (0, 1, 0));
+}
+
+#[tokio::test]
+async fn deferrable_keys_in_a_circle() {
+    let database = cluster().database().await;
+    database
+        .run(
+            "CREATE TABLE users(id int PRIMARY KEY, post_id int); \
+             CREATE TABLE posts(id int PRIMARY KEY, user_id int REFERENCES users DEFERRABLE); \
+             ALTER TABLE users ADD FOREIGN KEY (post_id) REFERENCES posts DEFERRABLE",
+        )
+        .await;
+    let options = properties(&[
+        ("connection.url", &*database.url),
+        ("connection.user", "postgres"),
+        ("topics", "users,posts"),
+        ("insert.mode", "upsert"),
+        ("pk.mode", "record_key"),
+    ]);
+    let mut feed = Feed::start(Flavour::Confluent, &options, Tolerance::All).await.unwrap();
+    let users = Topic::new("users", &[("id", int()), ("post_id", optional_int())]);
+    let posts = Topic::new("posts", &[("id", int()), ("user_id", optional_int())]);
+    let user = |id: i32, post: i32| users.upsert(vec![id.into(), post.into()]);
+    let post = |id: i32, user: i32| posts.upsert(vec![id.into(), user.into()]);
+    feed.write(vec![user(1, 1), post(1, 1), user(2, 9)]).await;
+    assert_eq!((database.count("users").await, database.count("posts").await), (1, 1));
+    feed.write(vec![post(9, 2)]).await;
+    assert_eq!((database.count("users").await, database.count("posts").await), (2, 2));
+}

@@ -291,3 +291,94 @@ async fn a_batch_larger_than_a_statement() {
     );
     assert_eq!(feed.committed("t"), Some(90_000));
 }
+
+#[tokio::test]
+async fn truncated_parents_wait_for_their_children() {
+    let database = cluster().database().await;
+    database
+        .run("CREATE TABLE t(id int PRIMARY KEY, v text); CREATE TABLE c(id int PRIMARY KEY, t int REFERENCES t)")
+        .await;
+    let mut feed =
+        start(&database, Flavour::Debezium, &[("topics", "t,c"), ("truncate.enabled", "true")]).await;
+    let children = Topic::new("c", &[("id", int()), ("t", int())]);
+    feed.write(vec![event("c", 1, None, Some("a")), event("c", 2, None, Some("b"))]).await;
+    feed.write(vec![children.upsert(vec![1.into(), 2.into()])]).await;
+    let truncate = Draft { key: (None, Value::Null), ..event("t", 0, None, None) };
+    feed.write(vec![truncate, event("c", 3, None, Some("c"))]).await;
+    assert_eq!(database.count("t").await, 2, "one row is still referred to, one came after");
+    assert_eq!(feed.committed("t"), Some(2));
+    feed.write(vec![children.delete(1)]).await;
+    let rows = database.rows("t").await;
+    assert_eq!(rows, [["3", "c"].map(|text| Some(text.to_owned()))]);
+    assert_eq!(feed.committed("t"), Some(4));
+}
+
+#[tokio::test]
+async fn keys_from_kafka_values_and_primitives() {
+    let database = cluster().database().await;
+    let text_value = |topic: &str, text: &str| Draft {
+        topic: topic.into(),
+        partition: 0,
+        key: (Some(SchemaBuilder::int64().build()), Value::Int64(7)),
+        value: (Some(SchemaBuilder::string().build()), Value::text(text)),
+        headers: vec![],
+    };
+    let create = ("auto.create", "true");
+    let mut feed =
+        start(&database, Flavour::Confluent, &[create, ("pk.mode", "kafka"), ("delete.enabled", "false")])
+            .await;
+    feed.write(vec![text_value("t", "a"), text_value("t", "b")]).await;
+    let rows = database.rows("t").await;
+    assert_eq!(rows[1], ["t", "0", "1", "b"].map(|text| Some(text.to_owned())));
+    let mut feed =
+        start(&database, Flavour::Confluent, &[create, ("pk.fields", "k"), ("table.name.format", "s")]).await;
+    feed.write(vec![text_value("t", "a"), text_value("t", "b")]).await;
+    assert_eq!(database.rows("s").await, [["7", "b"].map(|text| Some(text.to_owned()))]);
+    let options = [
+        create,
+        ("pk.mode", "record_value"),
+        ("pk.fields", "b,a"),
+        ("delete.enabled", "false"),
+        ("table.name.format", "v"),
+    ];
+    let mut feed = start(&database, Flavour::Confluent, &options).await;
+    let topic = Topic::new("t", &[("a", int()), ("b", int()), ("v", text())]);
+    let row = |a: i32, b: i32, v: &str| topic.upsert(vec![a.into(), b.into(), Value::text(v)]);
+    feed.write(vec![row(1, 2, "x"), row(1, 2, "y"), row(2, 1, "z")]).await;
+    assert_eq!(database.count("v").await, 2);
+}
+
+#[tokio::test]
+async fn inserts_stay_inserts() {
+    let database = cluster().database().await;
+    database.run("CREATE TABLE t(id int PRIMARY KEY, v text)").await;
+    let mut feed = start(&database, Flavour::Confluent, &[("insert.mode", "insert")]).await;
+    let topic = Topic::new("t", &[("id", int()), ("v", text())]);
+    let row = |id: i32, v: &str| topic.upsert(vec![id.into(), Value::text(v)]);
+    feed.write(vec![row(1, "a"), topic.delete(1), row(1, "b"), row(2, "c")]).await;
+    feed.write(vec![topic.delete(2), row(2, "d"), topic.delete(1)]).await;
+    assert_eq!(database.rows("t").await, [["2", "d"].map(|text| Some(text.to_owned()))]);
+    feed.put(vec![row(3, "e"), row(2, "again")]).await.unwrap();
+    feed.flush().await.unwrap();
+    assert!(feed.rejected[0].error.to_string().contains("23505"));
+}
+
+#[tokio::test]
+async fn zones_of_confluents_sink() {
+    let database = cluster().database().await;
+    database.run("CREATE TABLE t(id int PRIMARY KEY, a timestamp, b timestamptz, c date, d time)").await;
+    let mut feed = start(&database, Flavour::Confluent, &[("db.timezone", "Asia/Tokyo")]).await;
+    let schemas = [logical::timestamp(), logical::timestamp(), logical::date(), logical::time()];
+    let [a, b, c, d] = schemas.map(|schema| schema.optional().build());
+    let topic = Topic::new("t", &[("id", int()), ("a", a), ("b", b), ("c", c), ("d", d)]);
+    feed.write(vec![topic.upsert(vec![
+        1.into(),
+        Value::Int64(0),
+        Value::Int64(0),
+        Value::Int32(0),
+        Value::Int32(0),
+    ])])
+    .await;
+    let expected = ["1", "1970-01-01 09:00:00", "1970-01-01 00:00:00+00", "1970-01-01", "09:00:00"];
+    assert_eq!(database.rows("t").await, [expected.map(|text| Some(text.to_owned()))]);
+}
