@@ -138,6 +138,53 @@ fn nothing_is_left_unfinished() {
     }
 }
 
+/// Licences that a dependency may have, alone or as a choice.
+const LICENCES: [&str; 11] = [
+    "Apache-2.0",
+    "MIT",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "ISC",
+    "Zlib",
+    "Unicode-3.0",
+    "CDLA-Permissive-2.0",
+    "Unlicense",
+    "0BSD",
+    "BSL-1.0",
+];
+
+#[test]
+fn dependencies_have_free_licences_and_come_from_the_registry() {
+    let output = std::process::Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--locked"])
+        .current_dir(root())
+        .output()
+        .expect("cargo metadata runs");
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON");
+    let mut wrong = vec![];
+    for package in metadata["packages"].as_array().expect("a list of packages") {
+        let name = package["name"].as_str().unwrap_or_default();
+        if let Some(source) = package["source"].as_str()
+            && !source.starts_with("registry+")
+        {
+            wrong.push(format!("{name} comes from {source}"));
+        }
+        let licence = package["license"].as_str().unwrap_or_default();
+        // All parts joined by AND must be free, one of those joined by OR.
+        let free = |choice: &str| {
+            LICENCES
+                .contains(&choice.trim().trim_matches(['(', ')']).split(" WITH ").next().unwrap_or_default())
+        };
+        let is_free =
+            licence.split(" AND ").all(|part| part.split(" OR ").flat_map(|part| part.split('/')).any(free));
+        if !is_free {
+            wrong.push(format!("{name}: {licence}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 fn without_tests(text: &str) -> &str {
     text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or(text)
 }

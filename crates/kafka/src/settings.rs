@@ -220,8 +220,8 @@ fn defaults(kind: ClientKind) -> ClientConfig {
                 .set("auto.offset.reset", "earliest")
                 // Java's default: a sink may be created before its topics.
                 .set("allow.auto.create.topics", "true")
-                // Topics that match a pattern, and partitions that are added, are read within seconds.
-                .set("topic.metadata.refresh.interval.ms", "5000")
+                // Topics and partitions that are made later are read within a second.
+                .set("topic.metadata.refresh.interval.ms", "1000")
                 .set("enable.partition.eof", "true")
                 // librdkafka's second between a full queue and the next fetch costs a second of latency.
                 .set("fetch.queue.backoff.ms", "5")

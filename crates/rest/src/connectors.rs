@@ -81,7 +81,11 @@ pub async fn put_config(
     Ok(if is_new { created(&headers, &info) } else { Json(info_json(&info)).into_response() })
 }
 
-pub async fn patch_config(State(server): State<Server>, Path(name): Path<String>, JsonBody(body): JsonBody) -> Answer {
+pub async fn patch_config(
+    State(server): State<Server>,
+    Path(name): Path<String>,
+    JsonBody(body): JsonBody,
+) -> Answer {
     let info = server.herder.patch_config(&name, flat(body)?).await?;
     Ok(Json(info_json(&info)).into_response())
 }
@@ -90,8 +94,14 @@ pub async fn status(State(server): State<Server>, Path(name): Path<String>) -> A
     Ok(Json(status_json(&server, &name)?).into_response())
 }
 
-pub async fn restart(State(server): State<Server>, Path(name): Path<String>, RawQuery(query): RawQuery) -> Answer {
-    let flag = |key: &str| values(query.as_deref(), key).first().is_some_and(|value| value.eq_ignore_ascii_case("true"));
+pub async fn restart(
+    State(server): State<Server>,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    let flag = |key: &str| {
+        values(query.as_deref(), key).first().is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    };
     let scope = RestartScope {
         tasks: if flag("includeTasks") { IncludeTasks::Yes } else { IncludeTasks::No },
         failed: if flag("onlyFailed") { OnlyFailed::Yes } else { OnlyFailed::No },
@@ -122,7 +132,10 @@ pub async fn stop(State(server): State<Server>, Path(name): Path<String>) -> Ans
 
 pub async fn tasks(State(server): State<Server>, Path(name): Path<String>) -> Answer {
     let tasks = server.herder.tasks(&name)?;
-    let tasks = tasks.iter().enumerate().map(|(task, config)| json!({"id": {"connector": name, "task": task}, "config": config}));
+    let tasks = tasks
+        .iter()
+        .enumerate()
+        .map(|(task, config)| json!({"id": {"connector": name, "task": task}, "config": config}));
     Ok(Json(Value::Array(tasks.collect())).into_response())
 }
 
@@ -132,7 +145,10 @@ pub async fn task_status(State(server): State<Server>, Path((name, task)): Path<
     Ok(Json(task_json(task, &status)).into_response())
 }
 
-pub async fn restart_task(State(server): State<Server>, Path((name, task)): Path<(String, String)>) -> Answer {
+pub async fn restart_task(
+    State(server): State<Server>,
+    Path((name, task)): Path<(String, String)>,
+) -> Answer {
     server.herder.restart_task(&name, task_number(&task)?).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -235,7 +251,9 @@ pub fn values(query: Option<&str>, key: &str) -> Vec<String> {
 fn percent_encoded(name: &str) -> String {
     name.bytes()
         .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                char::from(byte).to_string()
+            }
             other => format!("%{other:02X}"),
         })
         .collect()

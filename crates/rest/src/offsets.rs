@@ -21,8 +21,10 @@ fn message(verb: &str) -> Json<Value> {
 
 pub async fn get(State(server): State<Server>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
     let offsets = server.herder.offsets(&name).await?;
-    let offsets: Vec<_> =
-        offsets.into_iter().map(|(partition, offset)| json!({"partition": partition, "offset": offset})).collect();
+    let offsets: Vec<_> = offsets
+        .into_iter()
+        .map(|(partition, offset)| json!({"partition": partition, "offset": offset}))
+        .collect();
     Ok(Json(json!({ "offsets": offsets })))
 }
 

@@ -13,7 +13,8 @@ use crate::error::ApiError;
 use crate::router::Server;
 
 pub async fn list(RawQuery(query): RawQuery) -> Json<Value> {
-    let only_connectors = values(query.as_deref(), "connectorsOnly").first().is_none_or(|value| value == "true");
+    let only_connectors =
+        values(query.as_deref(), "connectorsOnly").first().is_none_or(|value| value == "true");
     let shown = |kind: PluginKind| !only_connectors || matches!(kind, PluginKind::Sink | PluginKind::Source);
     let all: Vec<_> = plugins::all()
         .into_iter()

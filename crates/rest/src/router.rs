@@ -1,8 +1,7 @@
 //! The route table.
 
-use std::net::SocketAddr;
-
 use axum::Router;
+use axum::ServiceExt;
 use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -11,6 +10,8 @@ use axum::routing::{get, post, put};
 use metrics_exporter_prometheus::PrometheusHandle;
 use runtime::Herder;
 use tokio::net::TcpListener;
+use tower::Layer as _;
+use tower_http::normalize_path::NormalizePathLayer;
 
 use crate::error::ApiError;
 use crate::{connectors, offsets, plugins, root};
@@ -31,8 +32,9 @@ pub async fn serve(
     listener: TcpListener,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let router = router(server);
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    // `/connectors/` is `/connectors`: tools call it so.
+    let router = NormalizePathLayer::trim_trailing_slash().layer(router(server));
+    let service = ServiceExt::<Request>::into_make_service(router);
     axum::serve(listener, service).with_graceful_shutdown(stop).await
 }
 
@@ -58,7 +60,10 @@ fn router(server: Server) -> Router {
         .route("/connectors/{name}/stop", put(connectors::stop).fallback(not_allowed))
         .route("/connectors/{name}/tasks", get(connectors::tasks).fallback(not_allowed))
         .route("/connectors/{name}/tasks/{task}/status", get(connectors::task_status).fallback(not_allowed))
-        .route("/connectors/{name}/tasks/{task}/restart", post(connectors::restart_task).fallback(not_allowed))
+        .route(
+            "/connectors/{name}/tasks/{task}/restart",
+            post(connectors::restart_task).fallback(not_allowed),
+        )
         .route("/connectors/{name}/topics", get(connectors::topics).fallback(not_allowed))
         .route("/connectors/{name}/topics/reset", put(connectors::reset_topics).fallback(not_allowed))
         .route(
@@ -69,14 +74,8 @@ fn router(server: Server) -> Router {
         .route("/connector-plugins/{class}/config", get(plugins::config).fallback(not_allowed))
         .route("/connector-plugins/{class}/config/validate", put(plugins::validate).fallback(not_allowed))
         .fallback(not_found)
-        .layer(middleware::from_fn(without_trailing_slash))
         .layer(middleware::from_fn(move |request, next| allow_origin(origin.clone(), request, next)))
         .with_state(server)
-}
-
-/// `/connectors/` is `/connectors`: tools call it so. Runs before routing, inside a fallback.
-async fn without_trailing_slash(request: Request, next: Next) -> Response {
-    next.run(request).await
 }
 
 async fn allow_origin(origin: Option<String>, request: Request, next: Next) -> Response {
@@ -93,7 +92,8 @@ async fn not_found() -> ApiError {
 
 async fn not_allowed(method: Method) -> Response {
     if method == Method::OPTIONS {
-        return StatusCode::OK.into_response();
+        let allow = [(header::ALLOW, "HEAD,POST,GET,OPTIONS"), (header::CONTENT_TYPE, "text/plain")];
+        return (StatusCode::OK, allow, "HEAD, POST, GET, OPTIONS").into_response();
     }
     ApiError::bare(StatusCode::METHOD_NOT_ALLOWED, "HTTP 405 Method Not Allowed").into_response()
 }

@@ -1,0 +1,6 @@
+//! Black-box tests: real PostgreSQL, the real worker, real clients.
+
+mod broker_clients; // other people's clients on the embedded broker
+mod crash; // kill -9 at the worst moment
+mod scripts; // what users type and what their scripts do
+mod setup; // two databases, a worker, two connectors

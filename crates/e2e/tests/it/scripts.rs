@@ -1,0 +1,120 @@
+//! What users type and what their scripts do.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::setup::Rig;
+
+const EQUAL_WITHIN: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connectors_are_created_refused_restarted_and_deleted() -> Result<()> {
+    let rig = Rig::start("scripts-manage").await?;
+    let rest = &rig.worker.rest;
+    let call = |method: Method, path: &'static str, body: Option<Value>| async move {
+        rest.call(method, path, body.as_ref()).await.map(|answer| answer.status)
+    };
+    assert_eq!(call(Method::POST, "/connectors", Some(rig.source_connector())).await?, 201);
+    assert_eq!(call(Method::POST, "/connectors", Some(rig.source_connector())).await?, 409);
+    rest.wait_for_state("source", "RUNNING").await?;
+    assert_eq!(call(Method::POST, "/connectors/source/restart", None).await?, 204);
+    assert_eq!(call(Method::PUT, "/connectors/source/pause", None).await?, 202);
+    rest.wait_for_state("source", "PAUSED").await?;
+    assert_eq!(call(Method::PUT, "/connectors/source/resume", None).await?, 202);
+    rest.wait_for_state("source", "RUNNING").await?;
+    assert_eq!(call(Method::DELETE, "/connectors/source", None).await?, 204);
+    assert_eq!(call(Method::DELETE, "/connectors/source", None).await?, 404);
+    let mut wrong = rig.source_connector();
+    wrong["config"]["database.password"] = json!("wrong");
+    let answer = rest.call(Method::POST, "/connectors", Some(&wrong)).await?;
+    assert_eq!(answer.status, 400, "{}", answer.body);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_is_resumed_after_a_restart_in_peace() -> Result<()> {
+    let mut rig = Rig::start("scripts-resume").await?;
+    rig.worker.rest.create(&rig.source_connector()).await?;
+    rig.worker.rest.create(&rig.sink_connector()).await?;
+    rig.source
+        .batch_execute("INSERT INTO users (name) SELECT 'u' || n FROM generate_series(1, 500) n")
+        .await?;
+    rig.wait_until_equal(EQUAL_WITHIN).await?;
+    rig.worker.terminate().await?;
+    rig.source
+        .batch_execute("DELETE FROM users WHERE id % 3 = 0; UPDATE users SET name = 'later' WHERE id < 50")
+        .await?;
+    rig.worker.restart().await?;
+    rig.wait_until_equal(EQUAL_WITHIN).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleted_and_created_again_in_a_loop() -> Result<()> {
+    let rig = Rig::start("scripts-loop").await?;
+    for round in 0..3 {
+        rig.worker.rest.create(&rig.source_connector()).await?;
+        rig.worker.rest.create(&rig.sink_connector()).await?;
+        rig.source.batch_execute(&format!("INSERT INTO users (name) VALUES ('round {round}')")).await?;
+        rig.wait_until_equal(EQUAL_WITHIN).await?;
+        assert_eq!(rig.worker.rest.delete("source").await?, 204);
+        assert_eq!(rig.worker.rest.delete("sink").await?, 204);
+        rig.source.batch_execute("UPDATE users SET name = name || ' while away'").await?;
+    }
+    rig.worker.rest.create(&rig.source_connector()).await?;
+    rig.worker.rest.create(&rig.sink_connector()).await?;
+    rig.wait_until_equal(EQUAL_WITHIN).await
+}
+
+/// A row that the target refuses goes to the queue alone, and its neighbours arrive.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_row_goes_to_the_dead_letter_queue_alone() -> Result<()> {
+    let rig = Rig::start("scripts-dlq").await?;
+    rig.sink.batch_execute("ALTER TABLE users ADD CONSTRAINT no_bad CHECK (name <> 'bad')").await?;
+    rig.worker.rest.create(&rig.source_connector()).await?;
+    rig.worker.rest.create(&rig.sink_connector()).await?;
+    rig.source
+        .batch_execute(
+            "INSERT INTO users (name) SELECT CASE WHEN n = 137 THEN 'bad' ELSE 'u' || n END FROM generate_series(1, 300) n",
+        )
+        .await?;
+    e2e::eventually::eventually("the neighbours arrive", EQUAL_WITHIN, || async {
+        let row = rig.sink.query_one("SELECT count(*) FROM users", &[]).await?;
+        Ok((row.get::<_, i64>(0) == 299).then_some(()))
+    })
+    .await?;
+    let settings = kafka::ClientSettings::new([
+        ("bootstrap.servers", rig.worker.bootstrap.as_str()),
+        ("group.id", "dlq-reader"),
+    ]);
+    let topics = kafka::consumer::Subscription::Topics(vec!["dlq".to_owned()]);
+    let limits = kafka::consumer::BatchLimits { messages_max: 10, bytes_max: 1 << 20 };
+    let mut consumer = kafka::Consumer::new(&settings, &topics, limits)?;
+    let letter = loop {
+        let event = tokio::time::timeout(EQUAL_WITHIN, consumer.next()).await?;
+        if let Some(kafka::ConsumerEvent::Batch { mut messages, .. }) = event
+            && !messages.is_empty()
+        {
+            break messages.remove(0);
+        }
+    };
+    let names: Vec<&str> = letter.headers.iter().map(|(name, _)| &**name).collect();
+    let position = names.iter().position(|name| *name == "__connect.errors.topic").unwrap_or(usize::MAX);
+    let connect = [
+        "__connect.errors.topic",
+        "__connect.errors.partition",
+        "__connect.errors.offset",
+        "__connect.errors.connector.name",
+        "__connect.errors.task.id",
+        "__connect.errors.stage",
+        "__connect.errors.class.name",
+        "__connect.errors.exception.class.name",
+        "__connect.errors.exception.message",
+        "__connect.errors.exception.stacktrace",
+    ];
+    assert_eq!(names.get(position..), Some(&connect[..]));
+    consumer.close().await;
+    Ok(())
+}
