@@ -8,6 +8,7 @@ use connect::settings::Properties;
 use connect::{Buffer, Converter, Decoder, Encoder, Fate, Schema, TaskError, Value};
 use futures::future::BoxFuture;
 use registry_client::{Client, ClientError, Reference, RegisterRequest, SchemaType};
+use tokio::runtime::Builder;
 
 use super::decode::{Plan as ReadPlan, Source};
 use super::encode::{Plan, compile};
@@ -24,7 +25,9 @@ const HEADER_LENGTH: usize = 5;
 const REFERENCE_DEPTH_MAX: usize = 50;
 const SERIALIZATION_EXCEPTION: &str = "org.apache.kafka.common.errors.SerializationException";
 
-pub(crate) struct AvroConverter {
+pub(crate) struct AvroConverter(Arc<Inner>);
+
+struct Inner {
     settings: Settings,
     role: Role,
     client: Client,
@@ -47,10 +50,12 @@ impl AvroConverter {
         let settings = Settings::parse(role, properties)?;
         let client =
             Client::new(settings.client.clone()).map_err(|error| TaskError::halt(error.to_string()))?;
-        Ok(Self { settings, role, client, writers: Mutex::default() })
+        Ok(Self(Arc::new(Inner { settings, role, client, writers: Mutex::default() })))
     }
+}
 
-    async fn prepare_encoder(&self, topic: &str, schema: Option<&Schema>) -> Result<AvroEncoder, TaskError> {
+impl Inner {
+    async fn prepare_encoder(&self, topic: &str, schema: Option<&Schema>) -> Result<Prepared, TaskError> {
         let own = match schema {
             Some(schema) => to_avro(schema, self.settings.shape)?,
             None => parse(schemaless::ANYTHING, &[])?,
@@ -82,7 +87,7 @@ impl AvroConverter {
         let mut head = [MAGIC; HEADER_LENGTH];
         head[1..].copy_from_slice(&id.to_be_bytes());
         let is_raw = matches!(avro.kind(avro.root()), avro::Kind::Bytes);
-        Ok(AvroEncoder { head, plan, is_raw })
+        Ok(Prepared { head, plan, is_raw })
     }
 
     async fn prepare_decoder(&self, topic: &str, id: u32) -> Result<AvroDecoder, TaskError> {
@@ -160,7 +165,17 @@ impl Converter for AvroConverter {
         schema: Option<&'a Schema>,
     ) -> BoxFuture<'a, Result<Box<dyn Encoder>, TaskError>> {
         Box::pin(async move {
-            let encoder = self.prepare_encoder(topic, schema).await?;
+            // A null has no bytes and registers nothing. Where a schema allows nulls at the top (tombstones and deletes
+            // do), it is asked for when the first other value comes.
+            let encoder = if schema.is_none_or(Schema::is_optional) {
+                AvroEncoder::Deferred(Deferred {
+                    converter: Arc::clone(&self.0),
+                    topic: topic.to_owned(),
+                    schema: schema.cloned(),
+                })
+            } else {
+                AvroEncoder::Prepared(self.0.prepare_encoder(topic, schema).await?)
+            };
             Ok(Box::new(encoder) as Box<dyn Encoder>)
         })
     }
@@ -178,16 +193,43 @@ impl Converter for AvroConverter {
         writer_id: u32,
     ) -> BoxFuture<'a, Result<Box<dyn Decoder>, TaskError>> {
         Box::pin(async move {
-            let decoder = self.prepare_decoder(topic, writer_id).await?;
+            let decoder = self.0.prepare_decoder(topic, writer_id).await?;
             Ok(Box::new(decoder) as Box<dyn Decoder>)
         })
     }
 }
 
-struct AvroEncoder {
+enum AvroEncoder {
+    Prepared(Prepared),
+    Deferred(Deferred),
+}
+
+struct Prepared {
     head: [u8; HEADER_LENGTH],
     plan: Option<Plan>,
     is_raw: bool,
+}
+
+struct Deferred {
+    converter: Arc<Inner>,
+    topic: String,
+    schema: Option<Schema>,
+}
+
+impl Deferred {
+    /// Waits for the registry, once per topic and schema. With a runtime and connections of its own: the thread that
+    /// waits here may be the only one that the process's runtime has.
+    fn prepare(&self) -> Result<Prepared, TaskError> {
+        let prepare = || {
+            let runtime = Builder::new_current_thread().enable_all().build();
+            let runtime = runtime
+                .map_err(|error| TaskError::retry(format!("cannot ask the schema registry: {error}")))?;
+            let converter = Inner::new(self.converter.role, self.converter.settings.clone())?;
+            runtime.block_on(converter.prepare_encoder(&self.topic, self.schema.as_ref()))
+        };
+        std::thread::scope(|scope| scope.spawn(prepare).join())
+            .unwrap_or_else(|_| Err(TaskError::halt("preparing an Avro schema failed")))
+    }
 }
 
 impl Encoder for AvroEncoder {
@@ -195,13 +237,25 @@ impl Encoder for AvroEncoder {
         if value.is_null() {
             return Ok(false);
         }
+        if let Self::Deferred(deferred) = self {
+            *self = Self::Prepared(deferred.prepare()?);
+        }
+        if let Self::Prepared(prepared) = self {
+            prepared.encode(value, out)?;
+        }
+        Ok(true)
+    }
+}
+
+impl Prepared {
+    fn encode(&self, value: &Value, out: &mut Vec<u8>) -> Result<(), TaskError> {
         out.extend_from_slice(&self.head);
         match (&self.plan, value) {
             (Some(_), Value::Bytes(bytes)) if self.is_raw => out.extend_from_slice(bytes),
             (Some(plan), value) => plan.write(value, out)?,
             (None, value) => schemaless::write(value, out)?,
         }
-        Ok(true)
+        Ok(())
     }
 }
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 use connect::{Buffer, TaskError, Text};
 
 /// Deeper texts are refused: outside bytes must not exhaust the stack.
-const DEPTH_MAX: usize = 500;
+const DEPTH_MAX: usize = 200;
 /// Jackson's own limit.
 const NUMBER_LENGTH_MAX: usize = 1000;
 
