@@ -6,7 +6,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use support::{Source, cluster};
+use support::{Connectors, Source, cluster};
 
 const ROWS: usize = 1_000_000;
 

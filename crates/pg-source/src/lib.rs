@@ -6,6 +6,7 @@ mod task; // the contract with the runtime
 mod start; // checks, creation, opening
 mod slot; // slot, publication, prerequisites
 mod snapshot; // tables at one moment
+mod snapshot_readers; // its connections
 mod stream; // frames in, events out
 mod transaction; // which events were sent before
 mod tables_cache; // tables by the stream's numbers

@@ -7,7 +7,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -15,9 +14,8 @@ use connect::{Buffer, Record, TaskError, Text, Value};
 use pg::catalog;
 use pg::copy::{self, Row as CopyRow};
 use pg::pgoutput::Datum;
-use pg::wire::{Frames, Purpose, Wire};
+use pg::wire::Frames;
 use pg::{Session, quote};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::envelope::{self, Change, Envelopes, Marker, Op, Place};
@@ -25,19 +23,14 @@ use crate::failure;
 use crate::metrics::SnapshotMetrics;
 use crate::settings::Settings;
 use crate::slot::Candidate;
+use crate::snapshot_readers::{
+    Chunk, Delivery, Part, Receiver, lock, open_reader, open_session, part_sql, spawn_readers,
+};
 use crate::stream::{BATCH_BYTES_MAX, Output, RECORD_BYTES};
 use crate::tables::{Compiler, Row, RowErrorKind, Table};
 use crate::values::Types;
 
-/// A table is read in parts of this many pages (256 MiB) when there is more than one reader.
-const PART_PAGES: i64 = 32_768;
-const PAGE_BYTES: i64 = 8192;
-/// Bytes of rows that may wait to be decoded.
-const QUEUE_BYTES: usize = 8 * 1024 * 1024;
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
-/// Chunks are bounded by bytes; this bounds their number for the channel's own sake.
-const CHUNKS_MAX: usize = 1024;
-
 /// When and where the snapshot is.
 #[derive(Clone, Debug)]
 pub struct Moment {
@@ -68,8 +61,6 @@ pub struct Snapshot {
     _exporter: Session,
 }
 
-type Receiver = mpsc::Receiver<Result<Delivery, TaskError>>;
-
 struct TableState {
     oid: u32,
     label: String,
@@ -78,24 +69,6 @@ struct TableState {
     rows: u64,
     rows_estimated: f64,
     held: Option<Record>,
-}
-
-/// A part of a table to read.
-struct Part {
-    table: usize,
-    sql: String,
-}
-
-enum Delivery {
-    Chunk(Chunk),
-    PartDone { table: usize },
-}
-
-struct Chunk {
-    table: usize,
-    bytes: Bytes,
-    buffer: Buffer,
-    _room: OwnedSemaphorePermit,
 }
 
 /// What the snapshot is made with.
@@ -364,38 +337,6 @@ impl Drop for Snapshot {
     }
 }
 
-/// A session with the statements that every session runs first.
-pub async fn open_session(settings: &Settings) -> Result<Session, TaskError> {
-    let session = pg::connect(&settings.connect).await.map_err(failure::from_pg)?;
-    for statement in &settings.initial_statements {
-        session.batch_execute(statement).await.map_err(failure::from_client)?;
-    }
-    Ok(session)
-}
-
-async fn open_reader(settings: &Settings, begin: &str) -> Result<Wire, TaskError> {
-    let connect = settings.connect.named("Debezium Initial Snapshot");
-    let mut wire = Wire::connect(&connect, Purpose::Sql).await.map_err(failure::from_pg)?;
-    for statement in &settings.initial_statements {
-        wire.simple_query(statement).await.map_err(failure::from_pg)?;
-    }
-    // The decoder reads ISO dates and the rest whatever those statements say.
-    let settings = "SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; SET bytea_output = 'hex'; \
-                    SET extra_float_digits = 3; SET lc_monetary = 'C'";
-    wire.simple_query(settings).await.map_err(failure::from_pg)?;
-    wire.simple_query(begin).await.map_err(failure::from_pg)?;
-    Ok(wire)
-}
-
-async fn lock(session: &Session, settings: &Settings, tables: &[&Candidate]) -> Result<(), TaskError> {
-    let Some(timeout) = settings.snapshot_locks else { return Ok(()) };
-    let mut sql = format!("SET LOCAL lock_timeout = {};", timeout.as_millis());
-    for table in tables {
-        sql.push_str(&format!("LOCK TABLE {} IN ACCESS SHARE MODE;", table.quoted()));
-    }
-    session.batch_execute(&sql).await.map_err(failure::from_client)
-}
-
 async fn plan(
     session: &Session,
     settings: &Settings,
@@ -436,90 +377,4 @@ async fn plan(
         parts.extend(sqls.into_iter().map(|sql| Part { table: index, sql }));
     }
     Ok((tables, parts, types))
-}
-
-/// One COPY for the table, or one for each range of its pages.
-fn part_sql(table: &Candidate, columns: &str, threads: usize) -> Vec<String> {
-    let partitioned = table.kind == pg::catalog::RelationKind::PartitionedTable;
-    // A partitioned table has its rows in its partitions, an inheritance parent has only its own.
-    let only = if partitioned { "" } else { "ONLY " };
-    let select =
-        |filter: &str| format!("COPY (SELECT {columns} FROM {only}{}{filter}) TO STDOUT", table.quoted());
-    let pages = table.bytes / PAGE_BYTES;
-    if threads < 2 || pages <= PART_PAGES {
-        return vec![select("")];
-    }
-    (0..pages)
-        .step_by(PART_PAGES as usize)
-        .map(|start| {
-            let end = start + PART_PAGES;
-            // The table may have grown: the last range has no end.
-            let filter = if end >= pages {
-                format!(" WHERE ctid >= '({start},0)'")
-            } else {
-                format!(" WHERE ctid >= '({start},0)' AND ctid < '({end},0)'")
-            };
-            select(&filter)
-        })
-        .collect()
-}
-
-fn spawn_readers(wires: Vec<Wire>, parts: VecDeque<Part>) -> (Vec<JoinHandle<()>>, Receiver) {
-    let (sender, receiver) = mpsc::channel(CHUNKS_MAX);
-    let parts: Arc<Vec<Part>> = Arc::new(parts.into());
-    let next = Arc::new(AtomicUsize::new(0));
-    let room = Arc::new(Semaphore::new(QUEUE_BYTES));
-    let readers = wires
-        .into_iter()
-        .map(|wire| {
-            let reader = Reader {
-                wire,
-                parts: parts.clone(),
-                next: next.clone(),
-                room: room.clone(),
-                sender: sender.clone(),
-            };
-            tokio::spawn(reader.run())
-        })
-        .collect();
-    (readers, receiver)
-}
-
-struct Reader {
-    wire: Wire,
-    parts: Arc<Vec<Part>>,
-    next: Arc<AtomicUsize>,
-    room: Arc<Semaphore>,
-    sender: mpsc::Sender<Result<Delivery, TaskError>>,
-}
-
-impl Reader {
-    async fn run(mut self) {
-        let parts = self.parts.clone();
-        while let Some(part) = parts.get(self.next.fetch_add(1, Ordering::Relaxed)) {
-            let result = self.read(part).await;
-            let failed = result.is_err();
-            let delivery = result.map(|()| Delivery::PartDone { table: part.table });
-            if self.sender.send(delivery).await.is_err() || failed {
-                return;
-            }
-        }
-        self.wire.close().await;
-    }
-
-    async fn read(&mut self, part: &Part) -> Result<(), TaskError> {
-        let started = self.wire.start_copy(&part.sql).await;
-        started.map_err(|error| failure::from_pg(error.context("could not read a table of the snapshot")))?;
-        while let Some(bytes) = self.wire.copy_chunk().await.map_err(failure::from_pg)? {
-            let permits = u32::try_from(bytes.len().min(QUEUE_BYTES)).unwrap_or(u32::MAX);
-            let room = self.room.clone().acquire_many_owned(permits).await;
-            let Ok(room) = room else { return Ok(()) };
-            let buffer = Buffer::new(bytes.clone());
-            let chunk = Chunk { table: part.table, bytes, buffer, _room: room };
-            if self.sender.send(Ok(Delivery::Chunk(chunk))).await.is_err() {
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
 }

@@ -12,7 +12,8 @@ use crate::failure;
 use crate::position::{Resume, Stored};
 use crate::settings::{Settings, SnapshotMode};
 use crate::slot::{self, Candidate, Publication, Server, Slot};
-use crate::snapshot::{Moment, Snapshot, open_session};
+use crate::snapshot::{Moment, Snapshot};
+use crate::snapshot_readers::open_session;
 use crate::stream::Stream;
 use crate::transaction::Filter;
 

@@ -21,6 +21,7 @@ use crate::metrics::{Connected, StreamMetrics};
 use crate::position::{self, Position, Stored};
 use crate::settings::{self, Settings, SnapshotMode};
 use crate::snapshot::{self, Progress, Snapshot};
+use crate::snapshot_readers;
 use crate::start::{self, Attempt, Opened, Started};
 use crate::stream::{self, Output, Pause, Stream};
 use crate::tables_cache::TablesCache;
@@ -339,7 +340,7 @@ impl Task {
     async fn define_relation(&mut self) -> Result<(), TaskError> {
         let Some(relation) = &self.relation else { return Ok(()) };
         if self.session.as_ref().is_none_or(|session| session.is_closed()) {
-            self.session = Some(Arc::new(snapshot::open_session(&self.settings).await?));
+            self.session = Some(Arc::new(snapshot_readers::open_session(&self.settings).await?));
         }
         let Some(session) = &self.session else { return Ok(()) };
         self.tables.define(relation, session, &self.settings, &self.envelopes).await?;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use connect::{Fate, Record, Value};
-use support::{Source, cluster};
+use support::{Connectors, Source, cluster};
 
 const QUIET: Duration = Duration::from_millis(700);
 

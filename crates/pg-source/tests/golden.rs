@@ -10,7 +10,7 @@ use connect::Record;
 use connect::settings::Properties;
 use converters::Role;
 use serde_json::Value as Json;
-use support::{Source, cluster};
+use support::{Connectors, Source, cluster};
 
 /// Cases that the source must equal; the others of the folder need options or parts that are not there yet.
 const CASES: &[&str] = &[

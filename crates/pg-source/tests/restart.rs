@@ -7,20 +7,22 @@ mod support;
 use std::time::{Duration, Instant};
 
 use connect::Fate;
-use support::{Source, cluster};
+use support::{Connectors, Source, cluster};
+
+async fn poll_once(source: &mut Source) {
+    let polled = tokio::time::timeout(Duration::from_millis(100), source.poll()).await;
+    if let Ok(Err(error)) = polled {
+        assert_eq!(error.fate, Fate::Retry, "{error}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
 
 /// Polls while the server restarts; what can be tried again is tried again.
 async fn poll_through(source: &mut Source, until: usize) {
     let started = Instant::now();
     while source.records.len() < until {
         assert!(started.elapsed() < Duration::from_secs(30), "{} of {until} records", source.records.len());
-        match tokio::time::timeout(Duration::from_millis(200), source.poll()).await {
-            Ok(Err(error)) => {
-                assert_eq!(error.fate, Fate::Retry, "{error}");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-            Ok(Ok(())) | Err(_) => {}
-        }
+        poll_once(source).await;
     }
 }
 
@@ -41,13 +43,7 @@ async fn goes_on_after_the_server_came_back() {
         });
         // The stream must answer a server that waits for it before it goes.
         while !restart.is_finished() {
-            match tokio::time::timeout(Duration::from_millis(50), source.poll()).await {
-                Ok(Err(error)) => {
-                    assert_eq!(error.fate, Fate::Retry, "{error}");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-                Ok(Ok(())) | Err(_) => {}
-            }
+            poll_once(&mut source).await;
         }
         let took = restart.await.unwrap();
         assert!(took < Duration::from_secs(15), "the server waited {took:?} for the stream");

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
@@ -18,7 +19,7 @@ use crate::sqlstate::ErrorClass;
 pub(crate) fn client_config(settings: &ConnectSettings) -> Result<ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = verifier(settings, &provider)?;
-    let builder = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(|error| unusable("TLS", error))?
         .dangerous()
@@ -27,9 +28,12 @@ pub(crate) fn client_config(settings: &ConnectSettings) -> Result<ClientConfig> 
         (Some(cert), Some(key)) => {
             let chain = certificates(cert)?;
             let key = private_key(key, settings.ssl_password.as_deref())?;
-            builder
-                .with_client_auth_cert(chain, key)
-                .map_err(|error| unusable("client certificate", error))?
+            let key = provider.key_provider.load_private_key(key);
+            let key = key.map_err(|error| unusable("client key", error))?;
+            // Not `with_client_auth_cert`: it reads the certificate and refuses those of version 1, which openssl
+            // makes when nobody asks for extensions. Whether they are good is the server's business.
+            let certified = CertifiedKey::new(chain, key);
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)))
         }
         (None, None) => builder.with_no_client_auth(),
         _ => {

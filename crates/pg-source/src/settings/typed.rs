@@ -165,15 +165,7 @@ impl Settings {
             tracing::warn!(plugin = %plugin, "pgoutput is used in place of the decoder that is configured or the default");
         }
         Ok(Self {
-            heartbeat_topic: text("topic.heartbeat.name").map_or_else(
-                || {
-                    let prefix = text("topic.heartbeat.prefix")
-                        .or(text("heartbeat.topics.prefix"))
-                        .unwrap_or("__debezium-heartbeat");
-                    format!("{prefix}{delimiter}{topic_prefix}")
-                },
-                str::to_owned,
-            ),
+            heartbeat_topic: heartbeat_topic(resolved, &topic_prefix, &delimiter),
             connect: connect_settings(properties, resolved)?,
             initial_statements: statements(text("database.initial.statements").unwrap_or_default()),
             slot_name: text("slot.name").unwrap_or("debezium").to_owned(),
@@ -187,12 +179,7 @@ impl Settings {
             slot_retry_delay: millis("slot.retry.delay.ms"),
             stream_params: pairs(text("slot.stream.params").unwrap_or_default()),
             publication_name: text("publication.name").unwrap_or("dbz_publication").to_owned(),
-            autocreate_mode: match &*lower("publication.autocreate.mode") {
-                "disabled" => AutocreateMode::Disabled,
-                "filtered" => AutocreateMode::Filtered,
-                "no_tables" => AutocreateMode::NoTables,
-                _ => AutocreateMode::AllTables,
-            },
+            autocreate_mode: autocreate_mode(&lower("publication.autocreate.mode")),
             publish_via_root: resolved.boolean("publish.via.partition.root"),
             status_interval: millis("status.update.interval.ms").max(Duration::from_millis(10)),
             confirm_positions: lower("lsn.flush.mode") != "manual"
@@ -201,11 +188,7 @@ impl Settings {
                 &*lower("offset.mismatch.strategy"),
                 "trust_slot" | "trust_greater_lsn"
             ),
-            snapshot_mode: match &*lower("snapshot.mode") {
-                "no_data" | "never" => SnapshotMode::NoData,
-                "initial_only" => SnapshotMode::InitialOnly,
-                _ => SnapshotMode::Initial,
-            },
+            snapshot_mode: snapshot_mode(&lower("snapshot.mode")),
             snapshot_threads: usize::try_from(resolved.long("snapshot.max.threads")).unwrap_or(1).max(1),
             snapshot_locks: (lower("snapshot.locking.mode") == "shared")
                 .then(|| millis("snapshot.lock.timeout.ms")),
@@ -223,15 +206,8 @@ impl Settings {
             heartbeat_interval: (!heartbeat_interval.is_zero()).then_some(heartbeat_interval),
             heartbeat_query: text("heartbeat.action.query").map(str::to_owned),
             batch_records_max: usize::try_from(resolved.long("max.batch.size")).unwrap_or(2048).max(1),
-            queue_bytes_max: match usize::try_from(resolved.long("max.queue.size.in.bytes")) {
-                Ok(0) | Err(_) => QUEUE_BYTES_DEFAULT,
-                Ok(bytes) => bytes.clamp(QUEUE_BYTES_MIN, QUEUE_BYTES_DEFAULT),
-            },
-            processing_failure: match &*lower("event.processing.failure.handling.mode") {
-                "warn" => ProcessingFailure::Warn,
-                "skip" | "ignore" => ProcessingFailure::Skip,
-                _ => ProcessingFailure::Fail,
-            },
+            queue_bytes_max: queue_bytes(resolved.long("max.queue.size.in.bytes")),
+            processing_failure: processing_failure(&lower("event.processing.failure.handling.mode")),
             schema_names: adjustment(&lower("schema.name.adjustment.mode")),
             field_names: field_names(properties, resolved),
             values: value_modes(resolved),
@@ -239,6 +215,49 @@ impl Settings {
             topic_prefix,
             topic_delimiter: delimiter,
         })
+    }
+}
+
+fn heartbeat_topic(resolved: &Resolved, topic_prefix: &str, delimiter: &str) -> String {
+    let text = |name: &str| resolved.text(name).filter(|text| !text.is_empty());
+    if let Some(name) = text("topic.heartbeat.name") {
+        return name.to_owned();
+    }
+    let prefix =
+        text("topic.heartbeat.prefix").or(text("heartbeat.topics.prefix")).unwrap_or("__debezium-heartbeat");
+    format!("{prefix}{delimiter}{topic_prefix}")
+}
+
+fn autocreate_mode(text: &str) -> AutocreateMode {
+    match text {
+        "disabled" => AutocreateMode::Disabled,
+        "filtered" => AutocreateMode::Filtered,
+        "no_tables" => AutocreateMode::NoTables,
+        _ => AutocreateMode::AllTables,
+    }
+}
+
+fn snapshot_mode(text: &str) -> SnapshotMode {
+    match text {
+        "no_data" | "never" => SnapshotMode::NoData,
+        "initial_only" => SnapshotMode::InitialOnly,
+        _ => SnapshotMode::Initial,
+    }
+}
+
+fn processing_failure(text: &str) -> ProcessingFailure {
+    match text {
+        "warn" => ProcessingFailure::Warn,
+        "skip" | "ignore" => ProcessingFailure::Skip,
+        _ => ProcessingFailure::Fail,
+    }
+}
+
+/// 0 means no limit to Debezium; here everything has one.
+fn queue_bytes(given: i64) -> usize {
+    match usize::try_from(given) {
+        Ok(0) | Err(_) => QUEUE_BYTES_DEFAULT,
+        Ok(bytes) => bytes.clamp(QUEUE_BYTES_MIN, QUEUE_BYTES_DEFAULT),
     }
 }
 
