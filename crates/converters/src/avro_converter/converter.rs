@@ -47,14 +47,17 @@ struct Writer {
 
 impl AvroConverter {
     pub(crate) fn new(role: Role, properties: &Properties) -> Result<Self, TaskError> {
-        let settings = Settings::parse(role, properties)?;
-        let client =
-            Client::new(settings.client.clone()).map_err(|error| TaskError::halt(error.to_string()))?;
-        Ok(Self(Arc::new(Inner { settings, role, client, writers: Mutex::default() })))
+        Ok(Self(Arc::new(Inner::new(role, Settings::parse(role, properties)?)?)))
     }
 }
 
 impl Inner {
+    fn new(role: Role, settings: Settings) -> Result<Self, TaskError> {
+        let client =
+            Client::new(settings.client.clone()).map_err(|error| TaskError::halt(error.to_string()))?;
+        Ok(Self { settings, role, client, writers: Mutex::default() })
+    }
+
     async fn prepare_encoder(&self, topic: &str, schema: Option<&Schema>) -> Result<Prepared, TaskError> {
         let own = match schema {
             Some(schema) => to_avro(schema, self.settings.shape)?,
