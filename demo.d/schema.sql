@@ -20,7 +20,7 @@ CREATE TABLE comments (
     post_id     integer NOT NULL REFERENCES posts (id) ON DELETE CASCADE,
     user_id     integer NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     body        text NOT NULL,
-    score       numeric,
+    score       numeric(8, 3),
     created_at  timestamp(3) NOT NULL DEFAULT now()
 );
 CREATE INDEX ON posts (user_id);

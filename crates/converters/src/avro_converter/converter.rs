@@ -196,9 +196,25 @@ impl Converter for AvroConverter {
         writer_id: u32,
     ) -> BoxFuture<'a, Result<Box<dyn Decoder>, TaskError>> {
         Box::pin(async move {
+            // Ids start at 1: 0 is asked for where there is no payload to take one from.
+            if writer_id == 0 {
+                return Ok(Box::new(NullDecoder) as Box<dyn Decoder>);
+            }
             let decoder = self.0.prepare_decoder(topic, writer_id).await?;
             Ok(Box::new(decoder) as Box<dyn Decoder>)
         })
+    }
+}
+
+/// Kafka's null, which needs no schema.
+struct NullDecoder;
+
+impl Decoder for NullDecoder {
+    fn decode(&mut self, payload: Option<&Buffer>) -> Result<(Option<Schema>, Value), TaskError> {
+        match payload {
+            None => Ok((None, Value::Null)),
+            Some(_) => Err(TaskError::reject("the payload names schema 0, which no registry has")),
+        }
     }
 }
 
