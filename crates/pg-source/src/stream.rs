@@ -48,6 +48,9 @@ pub struct Stream {
     origin: Option<(Text, u64)>,
     /// End of the last transaction.
     commit: Option<u64>,
+    /// Positions that are stored do not go back behind this one: it was handed over while nothing happened, and the
+    /// slot may be there already.
+    floor: u64,
     /// Where the source is although no record says so: a commit, or a keep-alive.
     tail: Option<StreamPosition>,
     /// The server waits for an answer that says more than the last one.
@@ -81,6 +84,7 @@ impl Stream {
             filter,
             origin: None,
             commit,
+            floor: 0,
             tail: None,
             reply_wanted: false,
             until,
@@ -123,6 +127,12 @@ impl Stream {
     /// Position of the source where it is beyond its last record and between two transactions.
     pub fn tail(&self) -> Option<StreamPosition> {
         if self.transaction.is_some() { None } else { self.tail }
+    }
+
+    /// The tail was handed over.
+    pub fn handed_tail(&mut self, tail: &StreamPosition) {
+        self.reply_wanted = false;
+        self.floor = self.floor.max(tail.commit.unwrap_or(0));
     }
 
     /// Decodes until there is a reason to pause. Events are never cut.
@@ -375,8 +385,9 @@ impl Stream {
 
     fn event_position(&self, lsn: u64, message: MessageType) -> StreamPosition {
         let transaction = self.transaction.as_ref();
+        let commit = if self.floor > self.commit.unwrap_or(0) { Some(self.floor) } else { self.commit };
         StreamPosition {
-            commit: self.commit,
+            commit,
             lsn,
             message,
             transaction: transaction.map(|transaction| transaction.xid),

@@ -196,8 +196,10 @@ impl Column {
         }
         match &self.placeholder {
             Some(placeholder) => Ok(placeholder.clone()),
-            // Debezium counts this as a failed conversion, but it is no fault of the data: null, as it does.
-            None => Ok(self.null.clone()),
+            None => self.failed(
+                ConversionFailure("an unchanged value was not sent, and its type has no placeholder"),
+                mode,
+            ),
         }
     }
 

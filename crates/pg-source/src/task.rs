@@ -332,7 +332,7 @@ impl Task {
     fn idle_position(&mut self) {
         let State::Stream(stream) = &mut self.state else { return };
         let Some(tail) = stream.tail() else { return };
-        stream.reply_wanted = false;
+        stream.handed_tail(&tail);
         self.metrics.caught_up();
         self.output.position = Some(Position::Stream(tail));
     }

@@ -185,6 +185,13 @@ async fn an_idle_database_lets_the_slot_advance() {
             session.batch_execute("INSERT INTO t VALUES (1, 1)").await.unwrap();
             source.until(1).await.unwrap();
             source.stop().await;
+            wait_for_free_slot(&session, "idle_one").await;
+            source.start().await.unwrap();
+            session.batch_execute("INSERT INTO t VALUES (2, 2)").await.unwrap();
+            source.until(2).await.unwrap();
+            source.idle(QUIET).await.unwrap();
+            assert_eq!(briefs(&source), ["c1", "c2"]);
+            source.stop().await;
             return;
         }
     }

@@ -391,9 +391,11 @@ impl Reader {
         }
     }
 
-    /// A chunk larger than the queue takes all of it.
+    /// A chunk larger than the queue takes all of it. A small one takes so much that the channel is never full before
+    /// the queue is: waiting for the channel would keep feedback waiting.
     fn permits(&self, bytes: usize) -> u32 {
-        u32::try_from(bytes.min(self.queue_bytes)).unwrap_or(u32::MAX)
+        let least = self.queue_bytes.div_ceil(CHUNKS_MAX);
+        u32::try_from(bytes.max(least).min(self.queue_bytes)).unwrap_or(u32::MAX)
     }
 
     /// Counts the frames, notes how far the chunk goes and whether the server wants an answer.
