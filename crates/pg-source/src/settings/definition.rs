@@ -63,7 +63,8 @@ fn postgres() -> Vec<Row> {
             .importance(Low)
             .group(GROUP, 7)
             .display("Query timeout")
-            .doc("Query timeout."),
+            .doc("Query timeout.")
+            .standing(Accepted),
         row("plugin.name")
             .default("decoderbufs")
             .group(GROUP, 8)
@@ -236,16 +237,16 @@ fn connector() -> Vec<Row> {
     vec![
         row("event.processing.failure.handling.mode").default("fail").group(GROUP, 1).width(Short).display("Event deserialization failure handling").recommended(&["warn", "fail", "ignore", "skip"]).doc("What to do with an event that cannot be processed."),
         row("max.batch.size").int().default("2048").group(GROUP, 2).width(Short).display("Change event batch size").doc("Most records of one batch."),
-        row("max.queue.size").int().default("8192").group(GROUP, 3).width(Short).display("Change event buffer size").doc("Most records that wait to be sent."),
-        row("poll.interval.ms").long().default("500").group(GROUP, 4).width(Short).display("Poll interval (ms)").doc("Accepted; records are sent as soon as they are there."),
+        row("max.queue.size").int().default("8192").group(GROUP, 3).width(Short).display("Change event buffer size").doc("Most records that wait to be sent.").standing(Accepted),
+        row("poll.interval.ms").long().default("500").group(GROUP, 4).width(Short).display("Poll interval (ms)").doc("Accepted; records are sent as soon as they are there.").standing(Accepted),
         row("max.queue.size.in.bytes").long().default("0").group(GROUP, 5).width(Long).display("Change event buffer size in bytes").doc("Most bytes that wait to be sent; 0 is the default limit."),
         row("provide.transaction.metadata").boolean().default("false").importance(Low).group(GROUP, 6).width(Short).display("Store transaction metadata information in a dedicated topic.").doc("Store transaction metadata information in a dedicated topic.").standing(Refused),
         row("snapshot.delay.ms").long().default("0").importance(Low).group(GROUP, 7).width(Medium).display("Snapshot Delay (milliseconds)").doc("Snapshot Delay (milliseconds)."),
         row("streaming.delay.ms").long().default("0").importance(Low).group(GROUP, 8).width(Medium).display("Streaming Delay (milliseconds)").doc("Streaming Delay (milliseconds)."),
         row("snapshot.include.collection.list").list().group(GROUP, 9).width(Long).display("Snapshot mode include data collection").doc("Captured tables whose rows the snapshot reads."),
-        row("snapshot.fetch.size").int().group(GROUP, 10).width(Medium).display("Snapshot fetch size").doc("Accepted; the snapshot is read as a stream."),
+        row("snapshot.fetch.size").int().group(GROUP, 10).width(Medium).display("Snapshot fetch size").doc("Accepted; the snapshot is read as a stream.").standing(Accepted),
         row("snapshot.max.threads").int().default("1").group(GROUP, 11).width(Short).display("Snapshot maximum threads").doc("Connections that read the snapshot."),
-        row("snapshot.max.threads.multiplier").int().default("1").group(GROUP, 12).width(Short).display("Snapshot maximum thread multiplier").doc("Snapshot maximum thread multiplier."),
+        row("snapshot.max.threads.multiplier").int().default("1").group(GROUP, 12).width(Short).display("Snapshot maximum thread multiplier").doc("Snapshot maximum thread multiplier.").standing(Accepted),
         row("legacy.snapshot.max.threads").boolean().default("false").importance(Low).group(GROUP, 13).width(Short).display("Enforces using a single thread per table regardless of table size").doc("Enforces using a single thread per table regardless of table size.").standing(Accepted),
         row("internal.legacy.snapshot.max.threads").boolean().default("false").importance(Low).group(GROUP, 13).width(Short).display("Enforces using a single thread per table regardless of table size").doc("Enforces using a single thread per table regardless of table size.").standing(Accepted),
         row("snapshot.mode.custom.name").group(GROUP, 14).width(Medium).display("Snapshot Mode Custom Name").doc("Snapshot Mode Custom Name.").standing(Refused),
@@ -254,13 +255,13 @@ fn connector() -> Vec<Row> {
         row("snapshot.mode.configuration.based.start.stream").boolean().default("false").group(GROUP, 17).width(Medium).display("Snapshot mode property based start stream").doc("Snapshot mode property based start stream.").standing(Accepted),
         row("snapshot.mode.configuration.based.snapshot.on.schema.error").boolean().default("false").group(GROUP, 18).width(Medium).display("Snapshot mode property based snapshot on schema error").doc("Snapshot mode property based snapshot on schema error.").standing(Accepted),
         row("snapshot.mode.configuration.based.snapshot.on.data.error").boolean().default("false").group(GROUP, 19).width(Medium).display("Snapshot mode property based snapshot on data error").doc("Snapshot mode property based snapshot on data error.").standing(Accepted),
-        row("retriable.restart.connector.wait.ms").long().default("10000").importance(Low).group(GROUP, 20).width(Medium).display("Retriable restart wait (ms)").doc("Retriable restart wait (ms)."),
+        row("retriable.restart.connector.wait.ms").long().default("10000").importance(Low).group(GROUP, 20).width(Medium).display("Retriable restart wait (ms)").doc("Retriable restart wait (ms).").standing(Accepted),
         row("query.fetch.size").int().default("0").group(GROUP, 21).width(Medium).display("Query fetch size").doc("Query fetch size.").standing(Accepted),
         row("errors.max.retries").int().default("-1").importance(Low).group(GROUP, 22).width(Medium).display("The maximum number of retries").doc("The maximum number of retries.").standing(Accepted),
         row("incremental.snapshot.watermarking.strategy").default("INSERT_INSERT").importance(Low).group(GROUP, 23).width(Medium).display("Incremental snapshot watermarking strategy").recommended(&["insert_delete", "insert_insert"]).doc("Incremental snapshot watermarking strategy.").standing(Accepted),
         row("internal.log.position.check.enable").boolean().default("true").group(GROUP, 24).width(Medium).display("Enable/Disable log position check").doc("Enable/Disable log position check.").standing(Accepted),
         row("internal.advanced.metrics.enable").boolean().default("false").group(GROUP, 25).width(Medium).display("Enable/Disable advance metrics").doc("Enable/Disable advance metrics.").standing(Accepted),
-        row("connection.validation.timeout.ms").long().default("60000").importance(Low).group(GROUP, 26).width(Short).display("Connection validation timeout (ms)").doc("Connection validation timeout (ms)."),
+        row("connection.validation.timeout.ms").long().default("60000").importance(Low).group(GROUP, 26).width(Short).display("Connection validation timeout (ms)").doc("Connection validation timeout (ms).").standing(Accepted),
         row("executor.shutdown.timeout.ms").long().default("4000").group(GROUP, 27).width(Medium).display("Executor shutdown timeout (ms)").doc("Executor shutdown timeout (ms).").standing(Accepted),
         row("openlineage.integration.enabled").boolean().default("false").importance(Low).group(GROUP, 28).width(Short).display("Enables OpenLineage integration").doc("Enables OpenLineage integration.").standing(Refused),
         row("openlineage.integration.config.file.path").default("./openlineage.yml").importance(Low).group(GROUP, 29).width(Long).display("Path to OpenLineage file configuration").doc("Path to OpenLineage file configuration.").standing(Accepted),
@@ -270,8 +271,8 @@ fn connector() -> Vec<Row> {
         row("openlineage.integration.job.owners").list().importance(Low).group(GROUP, 33).width(Long).display("Debezium job owners").doc("Debezium job owners.").standing(Accepted),
         row("openlineage.integration.dataset.kafka.bootstrap.servers").importance(Low).group(GROUP, 34).width(Long).display("Kafka bootstrap server used in Kafka Connect deployment").doc("Kafka bootstrap server used in Kafka Connect deployment.").standing(Accepted),
         row("extended.headers.enabled").boolean().default("true").importance(Low).group(GROUP, 35).width(Short).display("Enable/Disable extended headers").doc("Enable/Disable extended headers."),
-        row("guardrail.collections.max").int().default("0").group(GROUP, 36).width(Short).display("Maximum number of collections or tables").doc("Maximum number of collections or tables."),
-        row("guardrail.collections.limit.action").default("warn").group(GROUP, 37).width(Short).display("Guardrail collections limit action").recommended(&["warn", "fail"]).doc("Guardrail collections limit action."),
+        row("guardrail.collections.max").int().default("0").group(GROUP, 36).width(Short).display("Maximum number of collections or tables").doc("Maximum number of collections or tables.").standing(Accepted),
+        row("guardrail.collections.limit.action").default("warn").group(GROUP, 37).width(Short).display("Guardrail collections limit action").recommended(&["warn", "fail"]).doc("Guardrail collections limit action.").standing(Accepted),
         row("custom.sanitize.pattern").default(".*secret$|.*password$|.*sasl\\.jaas\\.config$|.*basic\\.auth\\.user\\.info|.*registry\\.auth\\.client-secret|.*credentials\\.json$|.*connectionstring$|.*connection\\.string$").importance(Low).group(GROUP, 38).width(Long).display("Custom pattern for masking sensitive configuration").doc("Custom pattern for masking sensitive configuration.").standing(Accepted),
         row("statistics.metrics.enabled").boolean().default("true").group(GROUP, 39).width(Short).display("Enable collecting statistics metrics like latencies").doc("Enable collecting statistics metrics like latencies.").standing(Accepted),
         row("decimal.handling.mode").default("precise").group(GROUP, 40).width(Short).display("Decimal Handling").recommended(&["string", "double", "precise"]).doc("How numeric and money are written."),
