@@ -130,6 +130,7 @@ impl Running {
             self.topics.clear();
         }
         self.metrics.polled.increment(batch.records.len() as u64);
+        let is_empty = batch.records.is_empty();
         let mut written_bytes = 0;
         for mut record in batch.records {
             if self.transform(&mut record).await? == Verdict::Drop {
@@ -162,6 +163,10 @@ impl Running {
         if let Some(position) = batch.position {
             self.in_flight.sent(sent, position);
             self.in_flight.acknowledged(self.producer.acknowledged());
+            if is_empty {
+                // The source has nothing to send and wants to forget: a server that shuts down waits for this word.
+                self.commit().await;
+            }
         }
         Ok(())
     }

@@ -136,6 +136,10 @@ impl Case {
             ("tasks.max", json!("1")),
         ];
         config.extend(own.map(|(key, value)| (key.to_owned(), value)));
+        if self.name.starts_with("replica_identity") {
+            // A delete without its key is an event that cannot be processed (deviations); the case goes on behind it.
+            config.insert("event.processing.failure.handling.mode".to_owned(), json!("warn"));
+        }
         let given = self.description["connector"].as_object().context("a case has a connector")?;
         for (key, value) in given.iter().chain(changes) {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -241,6 +245,8 @@ fn statements(text: &str) -> Vec<String> {
 struct Records {
     consumer: Consumer,
     seen: BTreeMap<(String, i32), Vec<Recorded>>,
+    /// Next offset of each partition.
+    next: BTreeMap<(String, i32), i64>,
     last: Instant,
 }
 
@@ -259,7 +265,7 @@ impl Records {
         }
         let limits = BatchLimits { messages_max: 10_000, bytes_max: 16 << 20 };
         let consumer = Consumer::new(&settings, &Subscription::Pattern(pattern), limits)?;
-        Ok(Self { consumer, seen: BTreeMap::new(), last: Instant::now() })
+        Ok(Self { consumer, seen: BTreeMap::new(), next: BTreeMap::new(), last: Instant::now() })
     }
 
     /// Reads until nothing has come for so long.
@@ -301,12 +307,19 @@ impl Records {
             key: message.key.as_ref().map(text),
             value: message.value.as_ref().map(text),
         };
-        self.seen.entry((message.topic.to_string(), message.partition)).or_default().push(recorded);
+        // A topic that is found later makes the group start over: what was seen is seen once.
+        let partition = (message.topic.to_string(), message.partition);
+        let next = self.next.entry(partition.clone()).or_insert(0);
+        if message.offset >= *next {
+            *next = message.offset + 1;
+            self.seen.entry(partition).or_default().push(recorded);
+        }
     }
 
     /// Topics in alphabetical order, each in offset order.
     async fn read_all(&mut self) -> Result<Vec<Recorded>> {
-        self.wait_for_silence(Duration::from_millis(500)).await?;
+        // New topics are looked for every two seconds.
+        self.wait_for_silence(Duration::from_millis(3_500)).await?;
         Ok(std::mem::take(&mut self.seen).into_values().flatten().collect())
     }
 
