@@ -57,6 +57,10 @@ pub struct TableBatch {
     pub deletes: Vec<Group>,
 }
 
+/// Message bytes of one statement's rows. The server keeps the rows of `unnest` in `work_mem` (4 MiB) as long as
+/// they fit.
+const STATEMENT_BYTES_MAX: usize = 2 * 1024 * 1024;
+
 /// Rows of one statement.
 #[derive(Debug)]
 pub struct Group {
@@ -64,6 +68,8 @@ pub struct Group {
     pub absent: Box<[u16]>,
     /// Indexes of changes.
     pub rows: Vec<u32>,
+    /// What the rows' messages weigh.
+    bytes: usize,
     /// One array per parameter.
     pub params: Vec<Vec<u8>>,
 }
@@ -286,7 +292,7 @@ impl Batch {
     pub fn encode_table(&mut self, at: usize, rows_max: usize) {
         loop {
             let batch = &self.tables[at];
-            let (mut writes, mut deletes) = batch.groups(rows_max);
+            let (mut writes, mut deletes) = batch.groups(&self.records, rows_max);
             let mut bad = vec![];
             for group in &mut writes {
                 match encode::writes(&self.records, batch, &group.signature, &group.absent, &group.rows) {
@@ -323,31 +329,47 @@ impl Batch {
 
 impl TableBatch {
     /// Rows by statement.
-    fn groups(&self, rows_max: usize) -> (Vec<Group>, Vec<Group>) {
+    fn groups(&self, records: &[Record], rows_max: usize) -> (Vec<Group>, Vec<Group>) {
         let (mut writes, mut deletes) = (vec![], vec![]);
         for (row, change) in self.changes.iter().enumerate() {
+            let row = row as u32;
             if matches!(change.kind, Kind::Delete | Kind::Replace) {
-                push_row(&mut deletes, &change.plan.key_signature, &[], row as u32, rows_max);
+                push_row(&mut deletes, &change.plan.key_signature, &[], (row, 0), rows_max);
             }
             if matches!(change.kind, Kind::Write | Kind::Replace) {
-                push_row(&mut writes, &change.plan.signature, &change.absent, row as u32, rows_max);
+                let origin = records[change.record as usize].kafka_origin();
+                let bytes = origin.map_or(0, |origin| origin.raw.size_bytes());
+                push_row(&mut writes, &change.plan.signature, &change.absent, (row, bytes), rows_max);
             }
         }
         (writes, deletes)
     }
 }
 
-/// Adds a row to the last group of its kind that is not full.
-fn push_row(groups: &mut Vec<Group>, signature: &Arc<Signature>, absent: &[u16], row: u32, rows_max: usize) {
+/// Adds a row, with what it weighs, to the last group of its kind that is not full.
+fn push_row(
+    groups: &mut Vec<Group>,
+    signature: &Arc<Signature>,
+    absent: &[u16],
+    (row, bytes): (u32, usize),
+    rows_max: usize,
+) {
     let fits = |group: &&mut Group| {
-        Arc::ptr_eq(&group.signature, signature) && *group.absent == *absent && group.rows.len() < rows_max
+        Arc::ptr_eq(&group.signature, signature)
+            && *group.absent == *absent
+            && group.rows.len() < rows_max
+            && group.bytes < STATEMENT_BYTES_MAX
     };
     match groups.iter_mut().rev().find(fits) {
-        Some(group) => group.rows.push(row),
+        Some(group) => {
+            group.rows.push(row);
+            group.bytes += bytes;
+        }
         None => groups.push(Group {
             signature: signature.clone(),
             absent: absent.into(),
             rows: vec![row],
+            bytes,
             params: vec![],
         }),
     }

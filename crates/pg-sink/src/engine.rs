@@ -295,6 +295,12 @@ impl Engine {
                 let target = self.target.as_mut().expect("a statement failed, so there is a session");
                 match resolve::refresh(target, &mut self.registry).await {
                     Ok(()) => Err(Stop::Replan),
+                    Err(error) if error.class().is_transient() => {
+                        // The statement will fail again, and then the catalogue is asked again.
+                        self.replans = 0;
+                        self.pause_after(&error).await;
+                        Ok(())
+                    }
                     Err(error) => Err(Stop::End(End::Failed(halted(error)))),
                 }
             }
