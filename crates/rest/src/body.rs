@@ -19,8 +19,8 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        if !content_type
-            .is_none_or(|text| text.split(';').next().unwrap_or_default().trim() == "application/json")
+        if content_type
+            .is_some_and(|text| text.split(';').next().unwrap_or_default().trim() != "application/json")
         {
             let text = "HTTP 415 Unsupported Media Type";
             return Err(ApiError::bare(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));

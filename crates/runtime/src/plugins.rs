@@ -22,17 +22,20 @@ pub enum Role {
     Sink(&'static SinkPlugin),
 }
 
+/// Makes a task of a configuration that passed validation.
+pub type MakeTask<T> = fn(&Properties, &TaskId) -> Result<Box<T>, TaskError>;
+
 pub struct SourcePlugin {
     pub definition: fn() -> Definition,
     /// Parses and checks, with the database where it can be reached.
     pub validate: for<'a> fn(&'a Properties) -> BoxFuture<'a, Resolved>,
-    pub task: fn(&Properties, &TaskId) -> Result<Box<dyn SourceTask>, TaskError>,
+    pub task: MakeTask<dyn SourceTask>,
 }
 
 pub struct SinkPlugin {
     pub definition: fn() -> Definition,
     pub validate: for<'a> fn(&'a Properties) -> BoxFuture<'a, Resolved>,
-    pub task: fn(&Properties, &TaskId) -> Result<Box<dyn SinkTask>, TaskError>,
+    pub task: MakeTask<dyn SinkTask>,
     /// Whether task configurations bear `task.id`, as Debezium's do.
     pub numbers_tasks: bool,
 }

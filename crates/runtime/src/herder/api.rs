@@ -30,6 +30,9 @@ pub struct ConnectorInfo {
     pub kind: Option<PluginKind>,
 }
 
+/// The state of a connector, those of its tasks by number, and what it is.
+pub type ConnectorStatus = (Status, Vec<(u32, Status)>, Option<PluginKind>);
+
 /// The state in which a connector is created.
 pub type InitialState = TargetState;
 
@@ -82,10 +85,7 @@ impl Herder {
     ///
     /// # Errors
     /// Not found.
-    pub fn status(
-        &self,
-        name: &str,
-    ) -> Result<(Status, Vec<(u32, Status)>, Option<PluginKind>), HerderError> {
+    pub fn status(&self, name: &str) -> Result<ConnectorStatus, HerderError> {
         let status = self.0.context.status.connector(name);
         let status =
             status.ok_or_else(|| HerderError::not_found(format!("No status found for connector {name}")))?;
