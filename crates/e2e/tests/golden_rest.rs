@@ -32,7 +32,8 @@ const SCENARIOS: [&str; 11] = [
 /// The recorder waited for states to settle; so do we.
 const SETTLE: Duration = Duration::from_secs(20);
 /// Answers that deviations.md decides otherwise, as scenario, method, path and body's beginning.
-const DEVIATIONS: [(&str, &str, &str); 6] = [
+const DEVIATIONS: [(&str, &str, &str); 7] = [
+    ("offsets_sink", "PATCH", r#""kafka_topic":5"#),
     ("offsets_source", "PATCH", r#"{"offsets":[{"offset":{"a":1}}]}"#),
     ("offsets_sink", "PATCH", r#""kafka_topic":"no.such.topic""#),
     ("offsets_sink", "PATCH", r#""kafka_offset":-1"#),
@@ -199,6 +200,10 @@ fn shape(path: &str, recorded: &Value, seen: &Value) -> Option<String> {
         (Value::Object(recorded), Value::Object(seen)) => {
             // A version is part of the classes' jars, a trace of the failure's kind.
             let keys = |map: &serde_json::Map<String, Value>| map.keys().cloned().collect::<Vec<_>>();
+            // An idle database's position follows keep-alives, so the offset is the stream's sooner.
+            if path.ends_with("/offset") && recorded.contains_key("lsn") && seen.contains_key("lsn") {
+                return None;
+            }
             if keys(recorded) != keys(seen) {
                 return Some(format!("{path}: members {:?} instead of {:?}", keys(seen), keys(recorded)));
             }
