@@ -128,8 +128,10 @@ struct Shared {
     client: BaseProducer<Context>,
     acknowledged: Mutex<Acknowledged>,
     undelivered: Mutex<Vec<Undelivered>>,
-    /// Woken when the prefix grew or a message failed.
+    /// Wakes the one task that owns the producer when the prefix grew or a message failed.
     news: Notify,
+    /// Wakes everybody who waits for a flush: several may share a producer.
+    flushed: Notify,
     stopping: AtomicBool,
 }
 
@@ -155,6 +157,7 @@ impl Producer {
             acknowledged: Mutex::default(),
             undelivered: Mutex::default(),
             news: Notify::new(),
+            flushed: Notify::new(),
             stopping: AtomicBool::new(false),
         });
         let for_thread = shared.clone();
@@ -273,6 +276,8 @@ impl Producer {
         let target = self.sent();
         let deadline = Instant::now() + timeout;
         loop {
+            // Registered before the look, or what happens in between would wake nobody.
+            let news = self.shared.flushed.notified();
             if let Some(failed) = self.take_undelivered().into_iter().next() {
                 return Err(failed.error);
             }
@@ -280,7 +285,7 @@ impl Producer {
                 return Ok(());
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            if tokio::time::timeout(left, self.changed()).await.is_err() {
+            if tokio::time::timeout(left, news).await.is_err() {
                 return Err(Error::Timeout {
                     what: "flush producer".to_owned(),
                     millis: timeout.as_millis(),
@@ -365,5 +370,6 @@ unsafe fn delivered(shared: &Shared, event: *mut sys::rd_kafka_event_t) {
     if grew || !failed.is_empty() {
         shared.undelivered.lock().extend(failed);
         shared.news.notify_one();
+        shared.flushed.notify_waiters();
     }
 }
