@@ -35,7 +35,7 @@ impl Ranks {
             .parse()
             .ok()
             .and_then(|number: u64| self.0.get(&number))
-            .map_or_else(|| number.to_owned(), |rank| format!("#{rank}"))
+            .map_or_else(|| "#".to_owned(), |rank| format!("#{rank}"))
     }
 }
 
@@ -45,12 +45,21 @@ pub fn masked(records: &[Recorded]) -> Vec<Recorded> {
     // sequence only the nulls are compared.
     let sequence = regex(r#""sequence":"\[(\\"\d+\\"|null),\\"\d+\\"\]""#);
     let xid = regex(r#""txId":(\d+)"#);
-    let texts: Vec<&str> = records.iter().filter_map(|record| record.value.as_deref()).collect();
-    let (positions, xids) = (Ranks::of(&texts, &lsn), Ranks::of(&texts, &xid));
+    // A snapshot's position may be that of the first change after it, or not: only the stream's are ranked.
+    let is_streamed = |text: &str| text.contains(r#""snapshot":"false""#);
+    let texts: Vec<&str> = records
+        .iter()
+        .filter_map(|record| record.value.as_deref())
+        .filter(|text| is_streamed(text))
+        .collect();
     // Heartbeats come when the clock says so, and what their query wrote is a transaction before the first change.
     let has_heartbeats = records.iter().any(|record| record.topic.starts_with("__debezium-heartbeat"));
+    let ranked: &[&str] = if has_heartbeats { &[] } else { &texts };
+    let (positions, xids) = (Ranks::of(ranked, &lsn), Ranks::of(ranked, &xid));
     let times = regex(r#""((?:__source_|source_|_|__)?ts_(?:ms|us|ns))":\d+"#);
     let value = |text: &str| {
+        let none = Ranks(BTreeMap::new());
+        let (positions, xids) = if is_streamed(text) { (&positions, &xids) } else { (&none, &none) };
         let text = times.replace_all(text, r#""$1":0"#);
         let text =
             lsn.replace_all(&text, |found: &Captures<'_>| format!("\"lsn\":{}", positions.shown(&found[1])));
