@@ -70,17 +70,7 @@ fn unescape(text: &str) -> Option<String> {
 /// The entries in the order in which Java's `HashMap` iterates over them: what Connect's users see of a
 /// configuration that was read back from the config topic.
 pub fn java_order(properties: &Properties) -> Properties {
-    ordered(properties, 16)
-}
-
-/// The same for a task's configuration, which is copied out of a parsed configuration, a map of many more buckets:
-/// keys that share a bucket stand in the order that they had there.
-pub fn java_task_order(properties: &Properties) -> Properties {
-    ordered(&ordered(properties, 128), 16)
-}
-
-fn ordered(properties: &Properties, buckets_min: usize) -> Properties {
-    let mut buckets = buckets_min;
+    let mut buckets = 16_usize;
     while properties.len() * 4 > buckets * 3 {
         buckets *= 2;
     }

@@ -7,7 +7,7 @@ use super::reconcile::Command;
 use super::{ConnectorConfig, ErrorKind, Herder, HerderError, TargetState};
 use crate::connector_settings::CONNECT_VERSION;
 use crate::plugins::{self, Connector, PluginKind};
-use crate::properties::{java_order, java_task_order};
+use crate::properties::java_order;
 use crate::settings::{Tracking, WorkerSettings};
 use crate::status::{State, Status};
 
@@ -78,7 +78,7 @@ impl Herder {
     /// # Errors
     /// Not found.
     pub fn tasks(&self, name: &str) -> Result<Vec<Properties>, HerderError> {
-        Ok(self.config(name)?.tasks.iter().map(java_task_order).collect())
+        Ok(self.config(name)?.tasks.iter().map(java_order).collect())
     }
 
     /// State of a connector, of its tasks, and what it is.
