@@ -330,6 +330,8 @@ impl Engine {
             }
         };
         let _ = tokio::time::timeout(self.pause, stopped).await;
+        // What came meanwhile was noticed here and not acted upon: the next wait must not wait for it.
+        self.shared.work.notify_one();
         self.pause = (self.pause * 2).min(PAUSE_MAX);
     }
 
@@ -432,7 +434,14 @@ impl Engine {
 
     /// Nothing is queued: whoever waits for that is told, held changes are looked at, and then there is waiting.
     async fn idle(&mut self) -> Result<(), End> {
-        let flushes = std::mem::take(&mut self.shared.state.lock().flushes);
+        let flushes = {
+            let mut state = self.shared.state.lock();
+            if !state.queue.is_empty() {
+                // A flush that was asked for behind these records must not be answered before them.
+                return Ok(());
+            }
+            std::mem::take(&mut state.flushes)
+        };
         if !flushes.is_empty() && !self.hold.is_empty() {
             self.retry_held().await?;
         }
