@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use tokio::sync::OnceCell;
+
 use crate::eventually::eventually;
-use crate::ports;
+use crate::{guard, ports};
 
 /// A running broker; killed when dropped.
 pub struct JavaKafka {
@@ -29,6 +31,21 @@ pub fn libs() -> Result<PathBuf> {
         bail!("KAFKA_LIBS={} is no folder", dir.display());
     }
     Ok(dir)
+}
+
+/// The one that all tests of a binary share; ended and removed with the process.
+///
+/// # Errors
+/// Java or the jars are missing, or the broker does not start.
+pub async fn shared() -> Result<&'static JavaKafka> {
+    static SHARED: OnceCell<JavaKafka> = OnceCell::const_new();
+    let start = || async {
+        let dir = PathBuf::from(format!("/var/tmp/tidegate-test-kafka-{}", std::process::id()));
+        let kafka = JavaKafka::start(&dir).await?;
+        guard::at_end(&format!("kill -9 {}; sleep 0.2; rm -rf {}", kafka.pid(), dir.display()))?;
+        Ok(kafka)
+    };
+    SHARED.get_or_try_init(start).await
 }
 
 impl JavaKafka {

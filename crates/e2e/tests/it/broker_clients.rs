@@ -8,14 +8,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use e2e::worker::{Worker, WorkerOptions};
 
-use crate::setup::{clients, folder};
+use crate::setup::{clients, folder, python};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kafka_python_librdkafka_and_the_java_console() -> Result<()> {
     let dir = folder("broker-clients")?;
     let worker = Worker::start(dir.path(), &WorkerOptions::default()).await?;
-    let python = std::env::var_os("TIDEGATE_PYTHON").context("TIDEGATE_PYTHON is not set: run ./test")?;
-    let output = Command::new(python).arg(clients().join("broker.py")).arg(&worker.bootstrap).output()?;
+    let output = Command::new(python()?).arg(clients().join("broker.py")).arg(&worker.bootstrap).output()?;
     ensure!(
         output.status.success(),
         "{}{}",

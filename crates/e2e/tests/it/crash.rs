@@ -5,7 +5,13 @@ use std::time::Duration;
 use anyhow::Result;
 use tokio_postgres::Client;
 
-use crate::setup::Rig;
+use crate::setup::{Kind, Rig, on_both_brokers};
+
+on_both_brokers!(
+    killed_in_the_middle_of_the_initial_snapshot_under_load,
+    killed_while_streaming,
+    postgres_restarts_under_load,
+);
 
 const EQUAL_WITHIN: Duration = Duration::from_secs(90);
 
@@ -30,9 +36,8 @@ async fn write(client: &Client, count: i32) -> Result<()> {
 }
 
 /// The reference loses deletes when it is killed here (deviations: "killed during the initial snapshot").
-#[tokio::test(flavor = "multi_thread")]
-async fn killed_in_the_middle_of_the_initial_snapshot_under_load() -> Result<()> {
-    let mut rig = Rig::start("crash-snapshot").await?;
+async fn killed_in_the_middle_of_the_initial_snapshot_under_load(kind: Kind) -> Result<()> {
+    let mut rig = Rig::start("crash-snapshot", kind).await?;
     rig.source
         .batch_execute(
             "INSERT INTO users (name) SELECT repeat('x', 200) || n FROM generate_series(1, 60000) n;
@@ -53,12 +58,11 @@ async fn killed_in_the_middle_of_the_initial_snapshot_under_load() -> Result<()>
     rig.wait_until_equal(EQUAL_WITHIN).await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn killed_while_streaming() -> Result<()> {
-    let mut rig = Rig::start("crash-stream").await?;
+async fn killed_while_streaming(kind: Kind) -> Result<()> {
+    let mut rig = Rig::start("crash-stream", kind).await?;
     rig.worker.rest.create(&rig.source_connector()).await?;
     rig.worker.rest.create(&rig.sink_connector()).await?;
-    rig.worker.rest.wait_for_state("sink", "RUNNING").await?;
+    rig.worker.rest.wait_for_state(&rig.sink_name(), "RUNNING").await?;
     let writer = rig.cluster.connect("source_db").await?;
     let writing = tokio::spawn(async move { write(&writer, 800).await });
     for _ in 0..3 {
@@ -70,12 +74,11 @@ async fn killed_while_streaming() -> Result<()> {
     rig.wait_until_equal(EQUAL_WITHIN).await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn postgres_restarts_under_load() -> Result<()> {
-    let mut rig = Rig::start("crash-postgres").await?;
+async fn postgres_restarts_under_load(kind: Kind) -> Result<()> {
+    let mut rig = Rig::start("crash-postgres", kind).await?;
     rig.worker.rest.create(&rig.source_connector()).await?;
     rig.worker.rest.create(&rig.sink_connector()).await?;
-    rig.worker.rest.wait_for_state("source", "RUNNING").await?;
+    rig.worker.rest.wait_for_state(&rig.source_name(), "RUNNING").await?;
     write(&rig.source, 50).await?;
     rig.cluster.stop("immediate")?;
     rig.cluster.start().await?;
@@ -83,6 +86,6 @@ async fn postgres_restarts_under_load() -> Result<()> {
     rig.sink = rig.cluster.connect("sink_db").await?;
     write(&rig.source, 50).await?;
     rig.wait_until_equal(EQUAL_WITHIN).await?;
-    rig.worker.rest.wait_for_state("source", "RUNNING").await?;
-    rig.worker.rest.wait_for_state("sink", "RUNNING").await
+    rig.worker.rest.wait_for_state(&rig.source_name(), "RUNNING").await?;
+    rig.worker.rest.wait_for_state(&rig.sink_name(), "RUNNING").await
 }

@@ -1,5 +1,7 @@
 //! Black-box tests: real PostgreSQL, the real worker, real clients.
 
+mod configurations; // the configurations people have
+mod connector_json; // as they wrote them
 mod broker_clients; // other people's clients on the embedded broker
 mod crash; // kill -9 at the worst moment
 mod scripts; // what users type and what their scripts do

@@ -6,27 +6,35 @@ use anyhow::Result;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::setup::Rig;
+use crate::setup::{Kind, Rig, on_both_brokers};
+
+on_both_brokers!(
+    connectors_are_created_refused_restarted_and_deleted,
+    everything_is_resumed_after_a_restart_in_peace,
+    deleted_and_created_again_in_a_loop,
+    a_bad_row_goes_to_the_dead_letter_queue_alone,
+);
 
 const EQUAL_WITHIN: Duration = Duration::from_secs(60);
 
-#[tokio::test(flavor = "multi_thread")]
-async fn connectors_are_created_refused_restarted_and_deleted() -> Result<()> {
-    let rig = Rig::start("scripts-manage").await?;
+async fn connectors_are_created_refused_restarted_and_deleted(kind: Kind) -> Result<()> {
+    let rig = Rig::start("scripts-manage", kind).await?;
     let rest = &rig.worker.rest;
-    let call = |method: Method, path: &'static str, body: Option<Value>| async move {
-        rest.call(method, path, body.as_ref()).await.map(|answer| answer.status)
+    let source = format!("/connectors/{}", rig.source_name());
+    let call = |method: Method, path: &str, body: Option<Value>| {
+        let path = path.replace("{source}", &source);
+        async move { rest.call(method, &path, body.as_ref()).await.map(|answer| answer.status) }
     };
     assert_eq!(call(Method::POST, "/connectors", Some(rig.source_connector())).await?, 201);
     assert_eq!(call(Method::POST, "/connectors", Some(rig.source_connector())).await?, 409);
-    rest.wait_for_state("source", "RUNNING").await?;
-    assert_eq!(call(Method::POST, "/connectors/source/restart", None).await?, 204);
-    assert_eq!(call(Method::PUT, "/connectors/source/pause", None).await?, 202);
-    rest.wait_for_state("source", "PAUSED").await?;
-    assert_eq!(call(Method::PUT, "/connectors/source/resume", None).await?, 202);
-    rest.wait_for_state("source", "RUNNING").await?;
-    assert_eq!(call(Method::DELETE, "/connectors/source", None).await?, 204);
-    assert_eq!(call(Method::DELETE, "/connectors/source", None).await?, 404);
+    rest.wait_for_state(&rig.source_name(), "RUNNING").await?;
+    assert_eq!(call(Method::POST, "{source}/restart", None).await?, 204);
+    assert_eq!(call(Method::PUT, "{source}/pause", None).await?, 202);
+    rest.wait_for_state(&rig.source_name(), "PAUSED").await?;
+    assert_eq!(call(Method::PUT, "{source}/resume", None).await?, 202);
+    rest.wait_for_state(&rig.source_name(), "RUNNING").await?;
+    assert_eq!(call(Method::DELETE, "{source}", None).await?, 204);
+    assert_eq!(call(Method::DELETE, "{source}", None).await?, 404);
     let mut wrong = rig.source_connector();
     wrong["config"]["database.password"] = json!("wrong");
     let answer = rest.call(Method::POST, "/connectors", Some(&wrong)).await?;
@@ -34,9 +42,8 @@ async fn connectors_are_created_refused_restarted_and_deleted() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn everything_is_resumed_after_a_restart_in_peace() -> Result<()> {
-    let mut rig = Rig::start("scripts-resume").await?;
+async fn everything_is_resumed_after_a_restart_in_peace(kind: Kind) -> Result<()> {
+    let mut rig = Rig::start("scripts-resume", kind).await?;
     rig.worker.rest.create(&rig.source_connector()).await?;
     rig.worker.rest.create(&rig.sink_connector()).await?;
     rig.source
@@ -51,16 +58,15 @@ async fn everything_is_resumed_after_a_restart_in_peace() -> Result<()> {
     rig.wait_until_equal(EQUAL_WITHIN).await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn deleted_and_created_again_in_a_loop() -> Result<()> {
-    let rig = Rig::start("scripts-loop").await?;
+async fn deleted_and_created_again_in_a_loop(kind: Kind) -> Result<()> {
+    let rig = Rig::start("scripts-loop", kind).await?;
     for round in 0..3 {
         rig.worker.rest.create(&rig.source_connector()).await?;
         rig.worker.rest.create(&rig.sink_connector()).await?;
         rig.source.batch_execute(&format!("INSERT INTO users (name) VALUES ('round {round}')")).await?;
         rig.wait_until_equal(EQUAL_WITHIN).await?;
-        assert_eq!(rig.worker.rest.delete("source").await?, 204);
-        assert_eq!(rig.worker.rest.delete("sink").await?, 204);
+        assert_eq!(rig.worker.rest.delete(&rig.source_name()).await?, 204);
+        assert_eq!(rig.worker.rest.delete(&rig.sink_name()).await?, 204);
         rig.source.batch_execute("UPDATE users SET name = name || ' while away'").await?;
     }
     rig.worker.rest.create(&rig.source_connector()).await?;
@@ -69,9 +75,8 @@ async fn deleted_and_created_again_in_a_loop() -> Result<()> {
 }
 
 /// A row that the target refuses goes to the queue alone, and its neighbours arrive.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_bad_row_goes_to_the_dead_letter_queue_alone() -> Result<()> {
-    let rig = Rig::start("scripts-dlq").await?;
+async fn a_bad_row_goes_to_the_dead_letter_queue_alone(kind: Kind) -> Result<()> {
+    let rig = Rig::start("scripts-dlq", kind).await?;
     rig.sink.batch_execute("ALTER TABLE users ADD CONSTRAINT no_bad CHECK (name <> 'bad')").await?;
     rig.worker.rest.create(&rig.source_connector()).await?;
     rig.worker.rest.create(&rig.sink_connector()).await?;
@@ -89,7 +94,7 @@ async fn a_bad_row_goes_to_the_dead_letter_queue_alone() -> Result<()> {
         ("bootstrap.servers", rig.worker.bootstrap.as_str()),
         ("group.id", "dlq-reader"),
     ]);
-    let topics = kafka::consumer::Subscription::Topics(vec!["dlq".to_owned()]);
+    let topics = kafka::consumer::Subscription::Topics(vec![rig.topic("dlq")]);
     let limits = kafka::consumer::BatchLimits { messages_max: 10, bytes_max: 1 << 20 };
     let mut consumer = kafka::Consumer::new(&settings, &topics, limits)?;
     let letter = loop {
