@@ -5,6 +5,7 @@ mod filter; // which tables and columns
 mod task; // the contract with the runtime
 mod start; // checks, creation, opening
 mod slot; // slot, publication, prerequisites
+mod new_tables; // made while nobody captured them
 mod snapshot; // tables at one moment
 mod snapshot_readers; // its connections
 mod stream; // frames in, events out

@@ -39,8 +39,18 @@ pub struct Moment {
     pub lsn: u64,
 }
 
+/// What a snapshot reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Everything that is captured: interrupted, it is told by the stored position.
+    AllTables,
+    /// Tables that are new: interrupted, everything since the stored position comes again, and so does this.
+    SomeTables,
+}
+
 /// A snapshot that is being read.
 pub struct Snapshot {
+    pub extent: Extent,
     pub lsn: u64,
     pub transaction: i64,
     pub time_micros: i64,
@@ -130,6 +140,7 @@ impl Snapshot {
         metrics.started(tables.len());
         tracing::info!(tables = tables.len(), lsn = %pg::Lsn(moment.lsn), "snapshot started");
         Ok(Self {
+            extent: Extent::AllTables,
             lsn: moment.lsn,
             transaction,
             time_micros,

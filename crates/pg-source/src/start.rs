@@ -8,14 +8,14 @@ use pg::replication::{ReplicationConnection, StartReplication};
 use pg::{ErrorClass, Lsn, Session};
 
 use crate::envelope::Envelopes;
-use crate::failure;
 use crate::position::{Resume, Stored};
-use crate::settings::{Settings, SnapshotMode};
+use crate::settings::{AutocreateMode, Settings, SnapshotMode};
 use crate::slot::{self, Candidate, Publication, Server, Slot};
-use crate::snapshot::{Moment, Snapshot};
+use crate::snapshot::{Extent, Moment, Snapshot};
 use crate::snapshot_readers::open_session;
 use crate::stream::Stream;
 use crate::transaction::Filter;
+use crate::{failure, new_tables};
 
 /// What the task does next.
 pub enum Opened {
@@ -48,13 +48,22 @@ pub enum Attempt {
     Again,
 }
 
+/// What this task did before it starts (again).
+#[derive(Clone, Debug)]
+pub struct Past {
+    pub attempt: Attempt,
+    /// Tables that it has read in a snapshot.
+    pub read: Vec<u32>,
+}
+
 /// Connects, checks, creates and opens.
 pub async fn start(
     settings: &Settings,
     envelopes: &Envelopes,
     stored: Stored,
-    attempt: Attempt,
+    past: &Past,
 ) -> Result<Started, TaskError> {
+    let attempt = past.attempt;
     let session = open_session(settings).await?;
     let server = slot::server(&session).await.map_err(failure::from_pg)?;
     let candidates = slot::candidates(&session, settings).await.map_err(failure::from_pg)?;
@@ -81,11 +90,25 @@ pub async fn start(
     if attempt == Attempt::First {
         warn_about_tables(&session, settings, &candidates).await?;
     }
+    let missed = if existing.is_some() && matches!(stored, Stored::Resume(_)) && publication.is_ours {
+        let mut missed =
+            new_tables::created_since(&session, settings, &tables).await.map_err(failure::from_pg)?;
+        missed.retain(|table| !past.read.contains(&table.oid));
+        slot::check_select(&missed, settings)?;
+        missed
+    } else {
+        vec![]
+    };
     let opening = Opening { settings, envelopes, server: &server, tables: &tables, attempt };
     let opened = match (existing, stored) {
         (None, Stored::Resume(_)) => unreachable!("check_existing refuses an offset without its slot"),
         (None, _) => opening.with_new_slot(snapshot_wanted).await?,
-        (Some(_), Stored::Resume(resume)) => Opened::Stream(Box::new(opening.stream(&resume, None).await?)),
+        (Some(_), Stored::Resume(resume)) if missed.is_empty() => {
+            Opened::Stream(Box::new(opening.stream(&resume, None).await?))
+        }
+        (Some(_), Stored::Resume(resume)) => {
+            Opening { tables: &missed, ..opening }.with_new_tables(&resume).await?
+        }
         (Some(slot), _) if snapshot_wanted => opening.again(&slot).await?,
         (Some(slot), _) => {
             let resume = Resume { done_before: slot.confirmed.0, ..Resume::default() };
@@ -134,6 +157,8 @@ async fn check_existing(
 struct PublicationPlan {
     statement: Option<String>,
     via_root: bool,
+    /// We choose its tables, and a snapshot is wanted of each.
+    is_ours: bool,
 }
 
 async fn plan_publication(
@@ -150,7 +175,10 @@ async fn plan_publication(
     };
     let statement = slot::plan_publication(server, settings, existing, &published, candidates)?;
     let via_root = existing.map_or(settings.publish_via_root, |publication| publication.via_root);
-    Ok(PublicationPlan { statement, via_root })
+    let is_ours = settings.autocreate_mode == AutocreateMode::Filtered
+        && settings.snapshot_mode == SnapshotMode::Initial
+        && !server.in_recovery;
+    Ok(PublicationPlan { statement, via_root, is_ours })
 }
 
 /// Tables whose rows the snapshot reads: each row once, under the name under which the stream will send it.
@@ -257,6 +285,21 @@ impl Opening<'_> {
         );
         let resume = Resume { done_before: slot.confirmed.0, ..Resume::default() };
         let stream = self.stream(&resume, Some(lsn)).await?;
+        Ok(Opened::CatchUp(Box::new(CatchUp { stream, snapshot })))
+    }
+
+    /// Tables were made while nobody captured them: what was written to them before the publication held them is in
+    /// no stream. A snapshot of these tables alone has it, in its place between what was before and what is after.
+    async fn with_new_tables(&self, resume: &Resume) -> Result<Opened, TaskError> {
+        let mut connection = self.connection("Debezium Snapshot").await?;
+        let created = slot::create_temporary(&mut connection, self.settings).await?;
+        let lsn = created.consistent_point.0;
+        let mut snapshot = Box::new(self.snapshot(created.snapshot, lsn).await?);
+        snapshot.extent = Extent::SomeTables;
+        connection.close().await;
+        let tables: Vec<_> = self.tables.iter().map(|table| table.quoted()).collect();
+        tracing::info!(tables = %tables.join(", "), "tables that are new to the publication are read by a snapshot");
+        let stream = self.stream(resume, Some(lsn)).await?;
         Ok(Opened::CatchUp(Box::new(CatchUp { stream, snapshot })))
     }
 

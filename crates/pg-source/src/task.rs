@@ -20,9 +20,9 @@ use crate::lag::Lag;
 use crate::metrics::{Connected, StreamMetrics};
 use crate::position::{self, Position, Stored};
 use crate::settings::{self, Settings, SnapshotMode};
-use crate::snapshot::{self, Progress, Snapshot};
+use crate::snapshot::{self, Extent, Progress, Snapshot};
 use crate::snapshot_readers;
-use crate::start::{self, Attempt, Opened, Started};
+use crate::start::{self, Attempt, Opened, Past, Started};
 use crate::stream::{self, Output, Pause, Stream};
 use crate::tables_cache::TablesCache;
 
@@ -53,6 +53,8 @@ struct Task {
     handed_at: Instant,
     /// Has had a stream.
     streamed: bool,
+    /// Tables that a snapshot of this task has read.
+    read: Vec<u32>,
     /// Asks the server how far it is, for the lag.
     lag: Option<Lag>,
 }
@@ -95,6 +97,7 @@ impl Task {
             handed: None,
             handed_at: Instant::now(),
             streamed: false,
+            read: vec![],
             lag: None,
             settings,
         }
@@ -106,9 +109,10 @@ impl Task {
         let stored = self.resume.clone();
         let task_number = self.task_number.clone();
         let attempt = if self.streamed { Attempt::Again } else { Attempt::First };
+        let past = Past { attempt, read: self.read.clone() };
         tokio::spawn(async move {
             let envelopes = Envelopes::new(&settings, &task_number);
-            start::start(&settings, &envelopes, stored, attempt).await
+            start::start(&settings, &envelopes, stored, &past).await
         })
     }
 
@@ -161,7 +165,8 @@ impl Task {
             let mut context = snapshot::Context { settings: &self.settings, envelopes: &mut self.envelopes };
             let progress = snapshot.decode(&mut context, &mut self.output)?;
             let completed = progress == Progress::Finished;
-            if completed || !self.output.records.is_empty() {
+            let told = snapshot.extent == Extent::AllTables && !self.output.records.is_empty();
+            if completed || told {
                 self.output.position = Some(Position::Snapshot {
                     lsn: snapshot.lsn,
                     transaction: snapshot.transaction,
@@ -185,6 +190,7 @@ impl Task {
         }
         self.tables.seed_types(snapshot.take_types());
         for (oid, table) in snapshot.tables() {
+            self.read.push(oid);
             self.tables.seed(oid, table.clone());
         }
         self.state = if self.settings.snapshot_mode == SnapshotMode::InitialOnly {
