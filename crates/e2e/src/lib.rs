@@ -4,5 +4,8 @@ pub mod postgres; // clusters of our own
 pub mod worker; // the binary under test
 pub mod rest; // Connect's REST API as a client sees it
 pub mod java_kafka; // Apache Kafka from Maven Central
+pub mod proxy; // a network that can be cut
+pub mod guard; // ends what a whole test binary shares
 pub mod eventually; // waiting for events
 pub mod ports; // free ports
+pub mod golden; // what the runners of recordings share

@@ -1,10 +1,12 @@
 //! The binary under test as a process.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use crate::eventually::eventually;
 use crate::ports;
@@ -36,19 +38,44 @@ pub struct WorkerOptions {
     pub settings: Vec<String>,
 }
 
-/// The binary: `TIDEGATE_BIN`, or the newest that cargo built for this workspace.
+/// The binary: `TIDEGATE_BIN`, or the one beside this program; run by cargo, it is built first, so that what is tested
+/// is what was written.
 ///
 /// # Errors
-/// There is none.
+/// There is none, or it does not compile.
 pub fn program() -> Result<PathBuf> {
+    static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
     if let Some(given) = std::env::var_os("TIDEGATE_BIN") {
         return Ok(given.into());
     }
     let own = std::env::current_exe().context("where this program is")?;
+    if let Some(cargo) = std::env::var_os("CARGO") {
+        BUILT.get_or_init(|| build(&cargo, &own)).as_ref().map_err(|text| anyhow!("{text}"))?;
+    }
     let built = own.ancestors().map(|dir| dir.join("tidegate")).find(|path| path.is_file());
     built.context(
         "no tidegate binary beside this program: run `cargo build -p worker` first, or set TIDEGATE_BIN",
     )
+}
+
+fn build(cargo: &OsStr, own: &Path) -> Result<(), String> {
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "-p", "worker"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    if own.ancestors().any(|dir| dir.ends_with("release")) {
+        command.arg("--release");
+    }
+    // What cargo says of this package would make build scripts of others run again, and all behind them.
+    for (name, _) in std::env::vars_os() {
+        let of_package = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_", "CARGO_PRIMARY_"];
+        if name.to_str().is_some_and(|name| of_package.iter().any(|prefix| name.starts_with(prefix))) {
+            command.env_remove(name);
+        }
+    }
+    let output = command.output().map_err(|error| format!("run cargo: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("the worker was not built: {}", String::from_utf8_lossy(&output.stderr)))
 }
 
 impl Worker {

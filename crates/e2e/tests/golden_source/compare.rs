@@ -1,47 +1,46 @@
 //! The first difference between a recording and what was seen.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result};
+use e2e::golden::Outcome;
 use serde_json::Value;
 
-use crate::Rig;
 use crate::case::{Case, Recorded};
+use crate::catalogue::Catalogue;
+use crate::decided::{ONCE, Part, Place, settled};
 use crate::mask::masked;
+use crate::presence;
 
 /// Characters shown on either side of a difference.
 const SHOWN: usize = 160;
 /// Heartbeats that every recording has; how many more there are depends on the clock.
 const HEARTBEATS: usize = 3;
 
-pub fn difference(
-    case: &Case,
-    rig: &Rig,
-    seen: Vec<Recorded>,
-    offsets: Vec<Value>,
-) -> Result<Option<String>> {
-    let own = rig.deviations.join(&case.name).join("records.jsonl");
-    if std::env::var_os("UPDATE_EXPECT").is_some() && own.exists() {
-        write(&own, &seen)?;
-    }
-    let file = if own.exists() { own } else { case.dir.join("records.jsonl") };
-    let recorded = read(&file)?;
-    let (mut expected, mut seen) = (masked(&recorded), masked(&seen));
+pub fn outcome(case: &Case, catalogue: &Catalogue, seen: &[Recorded], offsets: &[Value]) -> Result<Outcome> {
+    let recorded = read(&case.dir.join("records.jsonl"))?;
+    let presence::Expected { records, mut rows } = presence::expected(recorded, catalogue);
+    let (mut expected, mut seen) = (masked(&records), masked(seen));
     trim_heartbeats(&mut expected, &mut seen);
-    if let Some(text) = first_of_records(&expected, &seen) {
-        return Ok(Some(text));
+    if let Some(text) = first_of_records(&expected, &seen, catalogue, &mut rows) {
+        return Ok(Outcome::Different(text));
     }
     let file = case.dir.join("offsets.jsonl");
-    if !file.exists() {
-        return Ok(None);
+    if file.exists() {
+        let text = std::fs::read_to_string(&file)?;
+        let expected: Vec<Value> = text
+            .lines()
+            .map(|line| {
+                let line: Value = serde_json::from_str(line)?;
+                Ok(serde_json::from_str(line["value"].as_str().unwrap_or("null"))?)
+            })
+            .collect::<Result<_>>()?;
+        if let Some(text) = first_of_offsets(&expected, offsets) {
+            return Ok(Outcome::Different(text));
+        }
     }
-    let text = std::fs::read_to_string(&file)?;
-    let expected: Vec<Value> = text
-        .lines()
-        .map(|line| {
-            let line: Value = serde_json::from_str(line)?;
-            Ok(serde_json::from_str(line["value"].as_str().unwrap_or("null"))?)
-        })
-        .collect::<Result<_>>()?;
-    Ok(first_of_offsets(&expected, &offsets))
+    let rows: Vec<&'static str> = rows.into_iter().collect();
+    Ok(if rows.is_empty() { Outcome::Equal } else { Outcome::Decided(rows) })
 }
 
 /// Topics of the recording.
@@ -67,19 +66,6 @@ fn read(file: &std::path::Path) -> Result<Vec<Recorded>> {
             })
         })
         .collect()
-}
-
-fn write(file: &std::path::Path, records: &[Recorded]) -> Result<()> {
-    let mut text = String::new();
-    for record in records {
-        let line = serde_json::json!({
-            "topic": record.topic, "partition": record.partition, "headers": record.headers,
-            "key": record.key, "value": record.value,
-        });
-        text.push_str(&line.to_string());
-        text.push('\n');
-    }
-    Ok(std::fs::write(file, text)?)
 }
 
 /// How many heartbeats there are is left to the clock, and so is what the heartbeat's own query wrote.
@@ -110,9 +96,13 @@ fn trim_heartbeats(expected: &mut Vec<Recorded>, seen: &mut Vec<Recorded>) {
     }
 }
 
-fn first_of_records(expected: &[Recorded], seen: &[Recorded]) -> Option<String> {
-    for (number, pair) in expected.iter().zip(seen).enumerate() {
-        let (wanted, got) = pair;
+fn first_of_records(
+    expected: &[Recorded],
+    seen: &[Recorded],
+    catalogue: &Catalogue,
+    rows: &mut BTreeSet<&'static str>,
+) -> Option<String> {
+    for (number, (wanted, got)) in expected.iter().zip(seen).enumerate() {
         let at = |what: &str| format!("record {} ({}): {what}", number + 1, wanted.topic);
         if wanted.topic != got.topic {
             return Some(at(&format!("topic {} instead", got.topic)));
@@ -123,9 +113,13 @@ fn first_of_records(expected: &[Recorded], seen: &[Recorded]) -> Option<String> 
         if wanted.headers != got.headers {
             return Some(at(&format!("headers {} instead of {}", got.headers, wanted.headers)));
         }
-        for (part, wanted, got) in [("key", &wanted.key, &got.key), ("value", &wanted.value, &got.value)] {
-            if wanted != got {
-                return Some(at(&format!("{part} {}", text_difference(wanted.as_deref(), got.as_deref()))));
+        let parts = [(Part::Key, &wanted.key, &got.key), (Part::Value, &wanted.value, &got.value)];
+        for (part, wanted_text, got_text) in parts {
+            let place = Asked { number, part, all: expected };
+            if wanted_text != got_text && !place.is_decided(wanted_text, got_text, catalogue, rows) {
+                let name = if part == Part::Key { "key" } else { "value" };
+                let text = text_difference(wanted_text.as_deref(), got_text.as_deref());
+                return Some(at(&format!("{name} {text}")));
             }
         }
     }
@@ -137,6 +131,51 @@ fn first_of_records(expected: &[Recorded], seen: &[Recorded]) -> Option<String> 
         let next: String = next.chars().take(600).collect();
         format!("{} records instead of {}{next}", seen.len(), expected.len())
     })
+}
+
+/// A part of an expected record that was seen differently.
+struct Asked<'a> {
+    number: usize,
+    part: Part,
+    all: &'a [Recorded],
+}
+
+impl Asked<'_> {
+    /// Whether rows of docs/compatibility.md say all of the difference; they are entered then.
+    fn is_decided(
+        &self,
+        wanted: &Option<String>,
+        got: &Option<String>,
+        catalogue: &Catalogue,
+        rows: &mut BTreeSet<&'static str>,
+    ) -> bool {
+        let parsed = |text: &Option<String>| -> Option<Value> { serde_json::from_str(text.as_deref()?).ok() };
+        let own = &self.all[self.number];
+        let (Some(wanted), Some(got), Some(value)) = (parsed(wanted), parsed(got), parsed(&own.value)) else {
+            return false;
+        };
+        let streamed = self.all.iter().find_map(|record| {
+            let value = parsed(&record.value).filter(|_| record.topic == own.topic)?;
+            let key = parsed(&record.key).filter(|_| value["payload"]["op"] != "r")?;
+            Some(key["schema"].clone())
+        });
+        let is_row = |at: Option<usize>| {
+            let beside = at.and_then(|at| self.all.get(at)).filter(|record| record.topic == own.topic);
+            beside.and_then(|record| parsed(&record.value)).is_some_and(|value| value["payload"]["op"] == "r")
+        };
+        let mut place = Place::of(&value, self.part, catalogue);
+        place.is_edge =
+            rows.contains(ONCE) && !(is_row(self.number.checked_sub(1)) && is_row(Some(self.number + 1)));
+        place.streamed_key = streamed.as_ref();
+        let mut needed = BTreeSet::new();
+        // Members and their order count as text does.
+        let (settled, got) = (settled(&place, &wanted, &got, &mut needed).to_string(), got.to_string());
+        let is_decided = settled == got;
+        if is_decided {
+            rows.extend(needed);
+        }
+        is_decided
+    }
 }
 
 fn text_difference(wanted: Option<&str>, got: Option<&str>) -> String {

@@ -1,17 +1,22 @@
 //! What the Debezium connector wrote, case by case, against what ours writes: byte by byte after masking.
 //!
-//! `TIDEGATE_GOLDEN` is the folder of recordings (default: the project's), `TIDEGATE_CASES` a comma list of case names
-//! or `prefix*` (default: what this version answers for).
+//! `TIDEGATE_GOLDEN` is the folder of recordings (default: the project's), the command line a list of cases (default:
+//! what this version answers for). Where a row of docs/compatibility.md says that we differ, a rule of `presence` or
+//! `decided` says how, so that other recordings of the same form are judged as well.
 
 mod case; // one case: its files and steps
 mod mask; // fields that change from run to run
+mod catalogue; // what its tables are
+mod presence; // records that are meant to be missing
+mod decided; // differences in a record that are meant
 mod compare; // the first difference
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use e2e::golden::{Outcome, Report, Wanted, folder, scratch};
 use e2e::ports;
 use e2e::postgres::{Cluster, ClusterOptions};
 use e2e::worker::{Worker, WorkerOptions};
@@ -32,93 +37,51 @@ const DEFAULT_CASES: &str = "seed_*,types_default_*,types_decimal_*,types_time_a
 pub struct Rig {
     pub cluster: Cluster,
     pub worker: Worker,
-    /// Our own expectation for cases in which the reference is wrong.
-    pub deviations: PathBuf,
 }
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime can be started");
-    match runtime.block_on(run()) {
-        Ok(0) => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("golden_source: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    runtime.block_on(run()).unwrap_or_else(|error| {
+        eprintln!("golden_source: {error:#}");
+        ExitCode::FAILURE
+    })
 }
 
-/// Runs the cases; returns how many differ.
-async fn run() -> Result<usize> {
-    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let golden = std::env::var_os("TIDEGATE_GOLDEN").map_or_else(|| project.join("golden"), PathBuf::from);
-    let cases = selected(&golden.join("source"))?;
-    let dir = tempfile::Builder::new().prefix("golden-source").tempdir_in("/var/tmp")?;
-    open_to_all(dir.path())?;
+async fn run() -> Result<ExitCode> {
+    let cases = selected(&folder().join("source"))?;
+    let dir = scratch("golden-source")?;
     let settings = ["max_replication_slots = 400", "max_wal_senders = 60", "max_connections = 300"];
-    let cluster = Cluster::create(
-        &dir.path().join("postgres"),
-        &ClusterOptions { port: ports::free(), settings: &settings },
-    )
-    .await?;
+    let options = ClusterOptions { port: ports::free(), settings: &settings };
+    let cluster = Cluster::create(&dir.path().join("postgres"), &options).await?;
     let options = WorkerOptions {
         settings: vec!["offset.flush.interval.ms=1000".to_owned()],
         ..WorkerOptions::default()
     };
     let worker = Worker::start(&dir.path().join("worker"), &options).await?;
-    let rig =
-        Arc::new(Rig { cluster, worker, deviations: project.join("crates/e2e/tests/deviations/source") });
-    let total = cases.len();
+    let rig = Arc::new(Rig { cluster, worker });
     let mut results = futures::stream::iter(cases.into_iter().map(|case| {
         let rig = rig.clone();
-        async move {
-            let outcome = case.run(&rig).await;
-            (case.name, outcome)
-        }
+        async move { (case.run(&rig).await, case.name) }
     }))
     .buffer_unordered(CASES_AT_ONCE);
-    let (mut passed, mut failed) = (0, 0);
-    while let Some((name, outcome)) = results.next().await {
-        match outcome {
-            Ok(None) => passed += 1,
-            Ok(Some(difference)) => {
-                failed += 1;
-                println!("{name}: {difference}");
-            }
-            Err(error) => {
-                failed += 1;
-                println!("{name}: {error:#}");
-            }
-        }
+    let mut report = Report::new("golden_source");
+    while let Some((outcome, name)) = results.next().await {
+        report.enter(&name, outcome.unwrap_or_else(|error| Outcome::Different(format!("{error:#}"))));
     }
-    println!("golden_source: {total} cases");
-    println!("{passed} passed, {failed} failed");
     if std::env::var_os("TIDEGATE_KEEP_LOG").is_some() {
         eprintln!("{}", rig.worker.log_text());
     }
-    Ok(failed)
+    Ok(report.finish())
 }
 
 fn selected(dir: &Path) -> Result<Vec<Case>> {
-    let wanted = std::env::var("TIDEGATE_CASES").unwrap_or_else(|_| DEFAULT_CASES.to_owned());
-    let wanted: Vec<&str> = wanted.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+    let wanted = Wanted::new(DEFAULT_CASES);
     let mut names: Vec<String> = std::fs::read_dir(dir)
         .with_context(|| format!("read {}", dir.display()))?
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| dir.join(name).join("case.json").exists())
-        .filter(|name| {
-            wanted.iter().any(|pattern| match pattern.strip_suffix('*') {
-                Some(prefix) => name.starts_with(prefix),
-                None => name == pattern,
-            })
-        })
+        .filter(|name| dir.join(name).join("case.json").exists() && wanted.has(name))
         .collect();
     names.sort();
+    wanted.check(names.len())?;
     names.iter().map(|name| Case::read(&dir.join(name))).collect()
-}
-
-/// The server may run as another user than we.
-fn open_to_all(dir: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    Ok(std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755))?)
 }

@@ -61,13 +61,13 @@ pub fn masked(records: &[Recorded]) -> Vec<Recorded> {
         let none = Ranks(BTreeMap::new());
         let (positions, xids) = if is_streamed(text) { (&positions, &xids) } else { (&none, &none) };
         let text = times.replace_all(text, r#""$1":0"#);
+        let text = lsn
+            .replace_all(&text, |found: &Captures<'_>| format!("\"lsn\":\"{}\"", positions.shown(&found[1])));
         let text =
-            lsn.replace_all(&text, |found: &Captures<'_>| format!("\"lsn\":{}", positions.shown(&found[1])));
-        let text =
-            xid.replace_all(&text, |found: &Captures<'_>| format!("\"txId\":{}", xids.shown(&found[1])));
+            xid.replace_all(&text, |found: &Captures<'_>| format!("\"txId\":\"{}\"", xids.shown(&found[1])));
         let text = sequence.replace_all(&text, |found: &Captures<'_>| {
             let first = if &found[1] == "null" && !has_heartbeats { "null" } else { "#" };
-            format!("\"sequence\":[{first},#]")
+            format!("\"sequence\":\"[{first},#]\"")
         });
         regex(r#""xmin":\d+"#).replace_all(&text, r#""xmin":0"#).into_owned()
     };

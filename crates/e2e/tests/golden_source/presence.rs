@@ -1,0 +1,106 @@
+//! Records that the reference writes and we do not, by decision: they are taken out of what is expected, before
+//! positions are ranked.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::case::Recorded;
+use crate::catalogue::{Catalogue, Table};
+use crate::decided::{IDENTITY, ONCE};
+
+/// What is expected instead of a recording.
+pub struct Expected {
+    pub records: Vec<Recorded>,
+    /// Rows of docs/compatibility.md that were needed.
+    pub rows: BTreeSet<&'static str>,
+}
+
+/// One record with its value as JSON; `Null` where there is none.
+struct Read {
+    record: Recorded,
+    payload: Value,
+}
+
+impl Read {
+    fn of(record: Recorded) -> Self {
+        let value = record.value.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+        let payload = value.map_or(Value::Null, |mut value| value["payload"].take());
+        Self { record, payload }
+    }
+
+    fn table_name(&self) -> String {
+        let source = &self.payload["source"];
+        let part = |name: &str| source[name].as_str().unwrap_or_default();
+        format!("{}.{}", part("schema"), part("table"))
+    }
+
+    fn is(&self, op: &str) -> bool {
+        self.payload["op"] == op
+    }
+}
+
+pub fn expected(recorded: Vec<Recorded>, catalogue: &Catalogue) -> Expected {
+    let read: Vec<Read> = recorded.into_iter().map(Read::of).collect();
+    let mut rows = BTreeSet::new();
+    let doubled: Vec<bool> = read.iter().map(|record| is_doubled(record, &read, catalogue)).collect();
+    if doubled.contains(&true) {
+        rows.insert(ONCE);
+    }
+    let mut doubled = doubled.into_iter();
+    let kept: Vec<Read> = read.into_iter().filter(|_| !doubled.next().unwrap_or_default()).collect();
+    let records = without_wrong_deletes(kept, catalogue, &mut rows);
+    Expected { records, rows }
+}
+
+/// A row of the snapshot that the stream would never send on this topic.
+fn is_doubled(record: &Read, all: &[Read], catalogue: &Catalogue) -> bool {
+    let Some(table) = catalogue.get(&record.table_name()).filter(|_| record.is("r")) else { return false };
+    table.is_partitioned || table.is_unlogged || is_inherited(record, table, all)
+}
+
+fn is_inherited(record: &Read, table: &Table, all: &[Read]) -> bool {
+    let Some(row) = record.payload["after"].as_object() else { return false };
+    all.iter().filter(|other| other.is("r") && table.children.contains(&other.table_name())).any(|child| {
+        let own = &child.payload["after"];
+        row.iter().all(|(name, value)| own.get(name) == Some(value))
+    })
+}
+
+/// Where the identity lacks a column of the key, a delete carries a wrong key: such an event is not written. What the
+/// reference takes for a change of the key by it is a plain update.
+fn without_wrong_deletes(
+    records: Vec<Read>,
+    catalogue: &Catalogue,
+    rows: &mut BTreeSet<&'static str>,
+) -> Vec<Recorded> {
+    let mut kept = vec![];
+    let mut rest = records.into_iter().peekable();
+    while let Some(read) = rest.next() {
+        let lacks = catalogue.get(&read.table_name()).is_some_and(|table| table.identity_lacks_key);
+        if !(lacks && read.is("d")) {
+            kept.push(read.record);
+            continue;
+        }
+        rows.insert(IDENTITY);
+        rest.next_if(|next| next.record.value.is_none() && next.record.key == read.record.key);
+        let lsn = &read.payload["source"]["lsn"];
+        if let Some(created) = rest.next_if(|next| next.is("c") && next.payload["source"]["lsn"] == *lsn) {
+            kept.push(updated(created.record, &read.payload["before"]));
+        }
+    }
+    kept
+}
+
+fn updated(mut record: Recorded, before: &Value) -> Recorded {
+    let value = record.value.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    if let Some(mut value) = value {
+        value["payload"]["op"] = "u".into();
+        value["payload"]["before"] = before.clone();
+        record.value = Some(value.to_string());
+    }
+    if let Some(headers) = record.headers.as_array_mut() {
+        headers.retain(|header| header[0] != "__debezium.oldkey");
+    }
+    record
+}
