@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::setup::{Kind, Rig, on_both_brokers};
+use crate::setup::{Kind, Rig, TABLES, clients, on_both_brokers, python};
 
 on_both_brokers!(
     connectors_are_created_refused_restarted_and_deleted,
     everything_is_resumed_after_a_restart_in_peace,
     deleted_and_created_again_in_a_loop,
+    a_script_starts_everything_anew_ten_times,
+    the_same_script_with_a_filtered_publication,
     a_bad_row_goes_to_the_dead_letter_queue_alone,
 );
 
@@ -72,6 +74,56 @@ async fn deleted_and_created_again_in_a_loop(kind: Kind) -> Result<()> {
     rig.worker.rest.create(&rig.source_connector()).await?;
     rig.worker.rest.create(&rig.sink_connector()).await?;
     rig.wait_until_equal(EQUAL_WITHIN).await
+}
+
+#[derive(Clone, Copy)]
+enum Publication {
+    AllTables,
+    Filtered,
+}
+
+async fn a_script_starts_everything_anew_ten_times(kind: Kind) -> Result<()> {
+    run_script("script", kind, Publication::AllTables).await
+}
+
+/// A new table is not in the publication before the connector is there, and its first rows are in no stream.
+async fn the_same_script_with_a_filtered_publication(kind: Kind) -> Result<()> {
+    run_script("script-filtered", kind, Publication::Filtered).await
+}
+
+async fn run_script(name: &str, kind: Kind, publication: Publication) -> Result<()> {
+    let rig = Rig::start(name, kind).await?;
+    let connectors = [rig.source_connector(), rig.sink_connector()].map(|mut connector| {
+        for converter in ["key.converter", "value.converter"] {
+            connector["config"][converter] = json!("io.confluent.connect.avro.AvroConverter");
+            connector["config"][format!("{converter}.schema.registry.url")] = json!(rig.worker.registry);
+        }
+        if let Publication::AllTables = publication
+            && let Some(config) = connector["config"].as_object_mut()
+        {
+            config.remove("publication.autocreate.mode");
+        }
+        connector
+    });
+    let database = |name| format!("postgresql://postgres:postgres@127.0.0.1:{}/{name}", rig.cluster.port);
+    let settings = json!({
+        "bootstrap": rig.worker.bootstrap,
+        "connect": rig.worker.rest.base(),
+        "registry": rig.worker.registry,
+        "source": database("source_db"),
+        "sink": database("sink_db"),
+        "connectors": connectors,
+        "topics": TABLES.map(|table| rig.topic(table)),
+        "rounds": 10,
+    });
+    let file = rig.dir.path().join("manage.json");
+    std::fs::write(&file, settings.to_string())?;
+    let mut command = tokio::process::Command::new(python()?);
+    let output = command.arg(clients().join("manage.py")).arg(file).kill_on_drop(true).output().await?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let log = rig.worker.log_text();
+    ensure!(output.status.success(), "{}{}\n{log}", text(&output.stdout), text(&output.stderr));
+    rig.nothing_was_rejected().await
 }
 
 /// A row that the target refuses goes to the queue alone, and its neighbours arrive.
