@@ -373,7 +373,8 @@ impl Compiler<'_> {
                 continue;
             }
             let source = incoming.iter().position(|column| column.name == name)?;
-            let Some((field, plan)) = self.column(source, &incoming[source], catalogue) else { continue };
+            // As the reference writes it: of a column that is filtered out only the type is known.
+            let Some((field, plan)) = self.column(source, &incoming[source], None) else { continue };
             schema = schema.field(field_name, field);
             parts.push(KeyPart::Own(plan));
         }

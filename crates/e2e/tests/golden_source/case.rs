@@ -1,7 +1,9 @@
 //! One case: its files, and its steps played against the worker.
 
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -9,7 +11,7 @@ use e2e::eventually::eventually;
 use e2e::golden::Outcome;
 use e2e::postgres::{PASSWORD, USER};
 use kafka::consumer::{BatchLimits, Subscription};
-use kafka::{ClientSettings, Consumer, ConsumerEvent};
+use kafka::{ClientSettings, CompactedLog, Consumer, ConsumerEvent, LogRecord, Producer, TopicSpec};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 use tokio_postgres::Client;
@@ -18,15 +20,21 @@ use crate::Rig;
 use crate::catalogue;
 use crate::compare;
 
-/// Silence after which nothing more is expected, where the case names no other.
-const IDLE: Duration = Duration::from_millis(1_500);
+/// Silence that shows that there are no more records than were recorded.
+const IDLE: Duration = Duration::from_millis(700);
+/// How long the records may take that were recorded: they are durable when reading begins.
+const READ_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long an offset may take.
+const OFFSET_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connector may take to do what a step waits for.
 const STEP_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub struct Case {
     pub name: String,
     pub dir: PathBuf,
-    description: Value,
+    pub description: Value,
+    /// Where WAL stood before the last statements.
+    written_from: Cell<u64>,
 }
 
 /// A record as the recordings have it.
@@ -45,7 +53,12 @@ impl Case {
         let text = std::fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
         let name =
             dir.file_name().and_then(|name| name.to_str()).context("a case's folder has a name")?.to_owned();
-        Ok(Self { name, dir: dir.to_owned(), description: serde_json::from_str(&text)? })
+        Ok(Self {
+            name,
+            dir: dir.to_owned(),
+            description: serde_json::from_str(&text)?,
+            written_from: Cell::new(0),
+        })
     }
 
     /// Name of connector, prefix, slot and publication.
@@ -65,33 +78,38 @@ impl Case {
         rig.cluster.database(&self.database(), options).await?;
         let client = rig.cluster.connect(&self.database()).await?;
         self.sql(&client, "setup.sql").await?;
-        let mut records = Records::open(rig, &self.id(), &compare::topics(self)?)?;
-        let played = self.play(rig, &mut records).await;
-        let seen = match played {
-            Ok(()) => records.read_all().await,
-            Err(error) => Err(error),
-        };
-        let offsets = records.offsets(rig, &self.id()).await;
+        let mut seen = Seen::default();
+        let played = self.play(rig, &client, &mut seen).await;
+        if played.is_ok() {
+            seen.states = self.states(rig).await?;
+            seen.records = self.records(rig, &client).await?;
+            if self.has_offsets() {
+                seen.offsets = offsets(rig, &self.id()).await?;
+            }
+        }
         rig.worker.rest.delete(&self.id()).await?;
         let catalogue = catalogue::read(&client).await?;
         self.tear_down(rig, &client).await;
-        compare::outcome(self, &catalogue, &seen?, &offsets?)
+        played?;
+        compare::outcome(self, &catalogue, &seen)
     }
 
-    async fn play(&self, rig: &Rig, records: &mut Records) -> Result<()> {
+    async fn play(&self, rig: &Rig, client: &Client, seen: &mut Seen) -> Result<()> {
         let steps = self.description["steps"].as_array().context("a case has steps")?;
         for (number, step) in steps.iter().enumerate() {
-            self.step(rig, records, step).await.with_context(|| format!("step {} ({step})", number + 1))?;
+            self.step(rig, client, step, seen)
+                .await
+                .with_context(|| format!("step {} ({step})", number + 1))?;
         }
-        Ok(())
+        self.wait_confirmed(rig, client).await
     }
 
-    async fn step(&self, rig: &Rig, records: &mut Records, step: &Value) -> Result<()> {
+    async fn step(&self, rig: &Rig, client: &Client, step: &Value, seen: &mut Seen) -> Result<()> {
         if let Some(word) = step.as_str() {
             return match word {
                 "start" => self.start(rig, &Map::new()).await,
                 "wait_streaming" => self.wait_streaming(rig).await,
-                "idle" => records.wait_for_silence(IDLE).await,
+                "idle" => self.wait_confirmed(rig, client).await,
                 "pause" | "resume" | "stop" => self.put(rig, word).await,
                 "restart" => {
                     let path = format!("/connectors/{}/restart?includeTasks=true", self.id());
@@ -103,25 +121,94 @@ impl Case {
         let (word, argument) =
             step.as_object().and_then(|step| step.iter().next()).context("a step is a word")?;
         match word.as_str() {
-            "sql" => {
-                let client = rig.cluster.connect(&self.database()).await?;
-                self.sql(&client, argument.as_str().context("a file")?).await
-            }
+            "sql" => self.sql(client, argument.as_str().context("a file")?).await,
             "sleep" => {
                 // The recording slept: what happens meanwhile is bound to the clock (heartbeats).
                 tokio::time::sleep(Duration::from_secs_f64(argument.as_f64().unwrap_or(1.0))).await;
                 Ok(())
             }
-            "idle" => {
-                records.wait_for_silence(Duration::from_secs_f64(argument.as_f64().unwrap_or(1.5))).await
-            }
             "start" => self.start(rig, argument.as_object().unwrap_or(&Map::new())).await,
-            // Counts of offset records depend on the flush interval; what they say is compared at the end.
-            "wait_offsets" | "mark" | "mark_offsets" | "note_slot" | "note_publication" => {
-                records.wait_for_silence(IDLE).await
+            // How many offset records there are depends on the flush interval; what they say is compared at the end.
+            "idle" | "wait_offsets" | "mark" | "mark_offsets" => self.wait_confirmed(rig, client).await,
+            "note_slot" | "note_publication" => {
+                let mut noted = self.noted(client, word).await?;
+                noted["mark"] = argument.clone();
+                seen.marks.push(noted);
+                Ok(())
             }
             other => bail!("unknown step {other}"),
         }
+    }
+
+    /// What the catalogue says now, in the recordings' form.
+    async fn noted(&self, client: &Client, word: &str) -> Result<Value> {
+        if word == "note_slot" {
+            let query = "SELECT count(*) FROM pg_replication_slots WHERE database = current_database()";
+            let count: i64 = client.query_one(query, &[]).await?.get(0);
+            return Ok(json!({ "slots_in_database": count }));
+        }
+        let publications = "SELECT coalesce(json_agg(json_build_object('pubname', pubname, 'puballtables', puballtables, \
+            'pubinsert', pubinsert, 'pubupdate', pubupdate, 'pubdelete', pubdelete, 'pubtruncate', pubtruncate, \
+            'pubviaroot', pubviaroot) ORDER BY pubname), '[]')::text FROM pg_publication";
+        let tables = "SELECT coalesce(json_agg(name ORDER BY name), '[]')::text \
+            FROM (SELECT (schemaname || '.' || tablename) COLLATE \"C\" AS name FROM pg_publication_tables) t";
+        let read = async |query: &str| -> Result<Value> {
+            Ok(serde_json::from_str(client.query_one(query, &[]).await?.get(0))?)
+        };
+        Ok(
+            json!({ "pg_publication": read(publications).await?, "pg_publication_tables": read(tables).await? }),
+        )
+    }
+
+    pub fn has_offsets(&self) -> bool {
+        self.dir.join("offsets.jsonl").exists()
+    }
+
+    /// Waits until everything that the server has written is durable in Kafka: the connector confirms no sooner. A
+    /// connector that does not stream has nothing to confirm.
+    async fn wait_confirmed(&self, rig: &Rig, client: &Client) -> Result<()> {
+        if self.has_offsets() {
+            return self.wait_offset(rig, client).await;
+        }
+        let now = "SELECT pg_current_wal_insert_lsn()::text";
+        let lsn: String = client.query_one(now, &[]).await?.get(0);
+        let (slot, id) = (self.id(), self.id());
+        eventually("what was written is confirmed", STEP_TIMEOUT, || async {
+            let query = "SELECT confirmed_flush_lsn >= $2::text::pg_lsn FROM pg_replication_slots \
+                         WHERE slot_name = $1 AND active";
+            let Some(row) = client.query_opt(query, &[&slot, &lsn]).await? else {
+                return Ok(Some(()));
+            };
+            let (_, tasks) = rig.worker.rest.states(&id).await?;
+            let is_done = row.get::<_, bool>(0) || tasks.iter().any(|task| task == "FAILED");
+            Ok(is_done.then_some(()))
+        })
+        .await
+    }
+
+    /// Where offsets are compared, the position of the last event must be seen before that of an idle connector: waits
+    /// until an offset of what was written last is durable.
+    async fn wait_offset(&self, rig: &Rig, client: &Client) -> Result<()> {
+        let (slot, path) = (self.id(), format!("/connectors/{}/offsets", self.id()));
+        let since = self.written_from.get();
+        let waited = eventually("an offset is written", OFFSET_TIMEOUT, || async {
+            let query = "SELECT 1 FROM pg_replication_slots WHERE slot_name = $1 AND active";
+            if client.query_opt(query, &[&slot]).await?.is_none() {
+                return Ok(Some(()));
+            }
+            let body = rig.worker.rest.get(&path).await?.body;
+            let lsn = body["offsets"][0]["offset"]["lsn"].as_u64();
+            Ok(lsn.filter(|lsn| *lsn >= since).map(drop))
+        });
+        // Statements on tables that are not captured have no event.
+        let _ = waited.await;
+        Ok(())
+    }
+
+    async fn states(&self, rig: &Rig) -> Result<Value> {
+        let (connector, tasks) = rig.worker.rest.states(&self.id()).await?;
+        let tasks: Vec<Value> = tasks.into_iter().map(|state| json!({ "state": state })).collect();
+        Ok(json!({ "connector": connector, "tasks": tasks }))
     }
 
     async fn start(&self, rig: &Rig, changes: &Map<String, Value>) -> Result<()> {
@@ -139,6 +226,10 @@ impl Case {
             ("tasks.max", json!("1")),
         ];
         config.extend(own.map(|(key, value)| (key.to_owned(), value)));
+        if !self.has_offsets() {
+            // What is idle is confirmed soon then.
+            config.insert("status.update.interval.ms".to_owned(), json!("300"));
+        }
         let tables = catalogue::read(&rig.cluster.connect(&self.database()).await?).await?;
         if tables.values().any(|table| table.identity_lacks_key) {
             // A delete without its key is an event that cannot be processed; the case goes on behind it.
@@ -193,6 +284,8 @@ impl Case {
 
     /// Runs a file, statement by statement; what the recording was refused may be refused here.
     async fn sql(&self, client: &Client, file: &str) -> Result<()> {
+        let now = "SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::text";
+        self.written_from.set(client.query_one(now, &[]).await?.get::<_, &str>(0).parse()?);
         let text = std::fs::read_to_string(self.dir.join(file)).with_context(|| format!("read {file}"))?;
         let may_fail = !self.description["sql_errors"].is_null();
         for statement in statements(&text.replace("${id}", &self.id())) {
@@ -245,57 +338,64 @@ fn statements(text: &str) -> Vec<String> {
     statements
 }
 
-/// Everything that the connector wrote.
-struct Records {
-    consumer: Consumer,
-    seen: BTreeMap<(String, i32), Vec<Recorded>>,
-    /// Next offset of each partition.
-    next: BTreeMap<(String, i32), i64>,
-    last: Instant,
+/// What a case showed.
+#[derive(Default)]
+pub struct Seen {
+    pub records: Vec<Recorded>,
+    pub offsets: Vec<Value>,
+    pub marks: Vec<Value>,
+    pub states: Value,
 }
 
-impl Records {
-    /// Reads what bears the case's name, and the topics of the recording: a router may have made them of other names.
-    fn open(rig: &Rig, id: &str, recorded: &[String]) -> Result<Self> {
+impl Case {
+    /// Everything that the connector wrote: topics in alphabetical order, each in offset order.
+    async fn records(&self, rig: &Rig, client: &Client) -> Result<Vec<Recorded>> {
+        let recorded = compare::recorded(self)?;
+        let least = compare::least(&recorded, &catalogue::read(client).await?);
+        let id = self.id();
         let settings = ClientSettings::new([
             ("bootstrap.servers", rig.worker.bootstrap.as_str()),
             ("group.id", &format!("golden-{id}")),
             ("metadata.max.age.ms", "200"),
             ("fetch.max.wait.ms", "50"),
         ]);
+        // What bears the case's name, and the topics of the recording: a router may have made them of other names.
         let mut pattern = format!("(__debezium-heartbeat\\.)?{id}([.-].*)?");
-        for topic in recorded.iter().filter(|topic| !topic.contains(id)) {
+        let others: BTreeSet<&str> = recorded.iter().map(|record| record.topic.as_str()).collect();
+        for topic in others.into_iter().filter(|topic| !topic.contains(&id)) {
             pattern.push_str(&format!("|{}", topic.replace('.', "\\.")));
         }
         let limits = BatchLimits { messages_max: 10_000, bytes_max: 16 << 20 };
-        let consumer = Consumer::new(&settings, &Subscription::Pattern(pattern), limits)?;
-        Ok(Self { consumer, seen: BTreeMap::new(), next: BTreeMap::new(), last: Instant::now() })
-    }
-
-    /// Reads until nothing has come for so long.
-    async fn wait_for_silence(&mut self, silence: Duration) -> Result<()> {
-        let deadline = Instant::now() + STEP_TIMEOUT;
-        self.last = Instant::now();
-        while self.last.elapsed() < silence {
-            if Instant::now() > deadline {
-                return Ok(());
-            }
-            let left = silence.saturating_sub(self.last.elapsed());
-            let Ok(event) = tokio::time::timeout(left, self.consumer.next()).await else { continue };
-            match event.context("the consumer ended")? {
-                ConsumerEvent::Batch { messages, .. } => {
-                    if !messages.is_empty() {
-                        self.last = Instant::now();
-                    }
-                    for message in messages {
-                        self.enter(&message);
-                    }
+        let mut consumer = Consumer::new(&settings, &Subscription::Pattern(pattern), limits)?;
+        let mut reading = Reading::default();
+        let deadline = Instant::now() + READ_TIMEOUT;
+        loop {
+            let wait = if reading.count() < least { deadline - Instant::now() } else { IDLE };
+            match tokio::time::timeout(wait, consumer.next()).await {
+                Err(_) => break,
+                Ok(None) => bail!("the consumer ended"),
+                Ok(Some(ConsumerEvent::Failed { error, fatal: true })) => bail!("{error}"),
+                Ok(Some(ConsumerEvent::Batch { messages, .. })) => {
+                    messages.iter().for_each(|message| reading.enter(message));
                 }
-                ConsumerEvent::Failed { error, fatal: true } => bail!("{error}"),
-                _ => {}
+                Ok(Some(_)) => {}
             }
         }
-        Ok(())
+        consumer.close().await;
+        Ok(reading.seen.into_values().flatten().collect())
+    }
+}
+
+#[derive(Default)]
+struct Reading {
+    seen: BTreeMap<(String, i32), Vec<Recorded>>,
+    /// Next offset of each partition.
+    next: BTreeMap<(String, i32), i64>,
+}
+
+impl Reading {
+    fn count(&self) -> usize {
+        self.seen.values().map(Vec::len).sum()
     }
 
     fn enter(&mut self, message: &kafka::Message) {
@@ -319,46 +419,28 @@ impl Records {
             self.seen.entry(partition).or_default().push(recorded);
         }
     }
+}
 
-    /// Topics in alphabetical order, each in offset order.
-    async fn read_all(&mut self) -> Result<Vec<Recorded>> {
-        // New topics are looked for every two seconds.
-        self.wait_for_silence(Duration::from_millis(3_500)).await?;
-        Ok(std::mem::take(&mut self.seen).into_values().flatten().collect())
-    }
-
-    /// What the connector's offsets said, one after the other.
-    async fn offsets(&self, rig: &Rig, id: &str) -> Result<Vec<Value>> {
-        let settings = ClientSettings::new([
-            ("bootstrap.servers", rig.worker.bootstrap.as_str()),
-            ("group.id", &format!("golden-offsets-{id}")),
-            ("fetch.max.wait.ms", "50"),
-        ]);
-        let limits = BatchLimits { messages_max: 10_000, bytes_max: 16 << 20 };
-        let topics = Subscription::Topics(vec!["connect-offsets".to_owned()]);
-        let mut consumer = Consumer::new(&settings, &topics, limits)?;
-        let mut found = vec![];
-        let mut ends = 0;
-        while ends < 25 {
-            let event = tokio::time::timeout(Duration::from_secs(20), consumer.next()).await;
-            let Ok(Some(ConsumerEvent::Batch { messages, ends: at_end })) = event else {
-                if event.is_err() {
-                    break;
-                }
-                continue;
-            };
-            ends += at_end.len();
-            for message in messages {
-                let key: Value =
-                    serde_json::from_slice(message.key.as_deref().unwrap_or_default()).unwrap_or_default();
-                if key[0] == id
-                    && let Some(value) = &message.value
-                {
-                    found.push(serde_json::from_slice(value)?);
-                }
-            }
+/// What the connector's offsets said, one after the other.
+async fn offsets(rig: &Rig, id: &str) -> Result<Vec<Value>> {
+    let settings = ClientSettings::new([("bootstrap.servers", rig.worker.bootstrap.as_str())]);
+    let producer = Arc::new(Producer::new(&settings)?);
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let tell = move |record: LogRecord| {
+        let _ = sender.send(record);
+    };
+    // Opened anew: it is told from the beginning to what is its end now.
+    let spec = TopicSpec::compacted("connect-offsets", 25, 1);
+    drop(CompactedLog::open(&settings, producer, &spec, tell).await?);
+    let mut found = vec![];
+    for record in receiver {
+        let key: Value =
+            serde_json::from_slice(record.key.as_deref().unwrap_or_default()).unwrap_or_default();
+        if key[0] == id
+            && let Some(value) = &record.value
+        {
+            found.push(serde_json::from_slice(value)?);
         }
-        consumer.close().await;
-        Ok(found)
     }
+    Ok(found)
 }

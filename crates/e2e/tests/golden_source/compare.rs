@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use e2e::golden::Outcome;
 use serde_json::Value;
 
-use crate::case::{Case, Recorded};
+use crate::case::{Case, Recorded, Seen};
 use crate::catalogue::Catalogue;
 use crate::decided::{ONCE, Part, Place, settled};
 use crate::mask::masked;
@@ -17,10 +17,13 @@ const SHOWN: usize = 160;
 /// Heartbeats that every recording has; how many more there are depends on the clock.
 const HEARTBEATS: usize = 3;
 
-pub fn outcome(case: &Case, catalogue: &Catalogue, seen: &[Recorded], offsets: &[Value]) -> Result<Outcome> {
-    let recorded = read(&case.dir.join("records.jsonl"))?;
+pub fn outcome(case: &Case, catalogue: &Catalogue, found: &Seen) -> Result<Outcome> {
+    if let Some(text) = first_of_states(case, found) {
+        return Ok(Outcome::Different(text));
+    }
+    let recorded = recorded(case)?;
     let presence::Expected { records, mut rows } = presence::expected(recorded, catalogue);
-    let (mut expected, mut seen) = (masked(&records), masked(seen));
+    let (mut expected, mut seen) = (masked(&records), masked(&found.records));
     trim_heartbeats(&mut expected, &mut seen);
     if let Some(text) = first_of_records(&expected, &seen, catalogue, &mut rows) {
         return Ok(Outcome::Different(text));
@@ -35,7 +38,7 @@ pub fn outcome(case: &Case, catalogue: &Catalogue, seen: &[Recorded], offsets: &
                 Ok(serde_json::from_str(line["value"].as_str().unwrap_or("null"))?)
             })
             .collect::<Result<_>>()?;
-        if let Some(text) = first_of_offsets(&expected, offsets) {
+        if let Some(text) = first_of_offsets(&expected, &found.offsets) {
             return Ok(Outcome::Different(text));
         }
     }
@@ -43,12 +46,43 @@ pub fn outcome(case: &Case, catalogue: &Catalogue, seen: &[Recorded], offsets: &
     Ok(if rows.is_empty() { Outcome::Equal } else { Outcome::Decided(rows) })
 }
 
-/// Topics of the recording.
-pub fn topics(case: &Case) -> Result<Vec<String>> {
-    let mut topics: Vec<String> =
-        read(&case.dir.join("records.jsonl"))?.into_iter().map(|record| record.topic).collect();
-    topics.dedup();
-    Ok(topics)
+/// What Debezium wrote.
+pub fn recorded(case: &Case) -> Result<Vec<Recorded>> {
+    read(&case.dir.join("records.jsonl"))
+}
+
+/// So many records there are at least: what depends on the clock may be less than was recorded.
+pub fn least(recorded: &[Recorded], catalogue: &Catalogue) -> usize {
+    let depends_on_clock = recorded.iter().any(is_heartbeat);
+    if depends_on_clock { 1 } else { presence::expected(recorded.to_vec(), catalogue).records.len() }
+}
+
+fn is_heartbeat(record: &Recorded) -> bool {
+    record.topic.starts_with("__debezium-heartbeat")
+}
+
+/// States at the end, and what the catalogue said where the recording looked at it.
+fn first_of_states(case: &Case, found: &Seen) -> Option<String> {
+    let text = |state: &Value| state["state"].as_str().map(str::to_owned);
+    let wanted = &case.description["final_state"];
+    let tasks = |states: &Value| -> Vec<Option<String>> {
+        states["tasks"].as_array().into_iter().flatten().map(text).collect()
+    };
+    if !wanted.is_null()
+        && (wanted["connector"] != found.states["connector"] || tasks(wanted) != tasks(&found.states))
+    {
+        return Some(format!("ends as {} instead of {wanted}", found.states));
+    }
+    let marks = case.description["marks"].as_array().map(Vec::as_slice).unwrap_or_default();
+    found.marks.iter().find_map(|mark| {
+        let members: Vec<&String> = mark.as_object()?.keys().collect();
+        let same = |wanted: &&Value| members.iter().all(|member| wanted.get(member.as_str()).is_some());
+        let wanted = marks.iter().find(|wanted| wanted["mark"] == mark["mark"] && same(wanted))?;
+        members.iter().find_map(|member| {
+            let (wanted, got) = (&wanted[member.as_str()], &mark[member.as_str()]);
+            (wanted != got).then(|| format!("{} {member}: {got} instead of {wanted}", mark["mark"]))
+        })
+    })
 }
 
 fn read(file: &std::path::Path) -> Result<Vec<Recorded>> {
@@ -70,7 +104,6 @@ fn read(file: &std::path::Path) -> Result<Vec<Recorded>> {
 
 /// How many heartbeats there are is left to the clock, and so is what the heartbeat's own query wrote.
 fn trim_heartbeats(expected: &mut Vec<Recorded>, seen: &mut Vec<Recorded>) {
-    let is_heartbeat = |record: &Recorded| record.topic.starts_with("__debezium-heartbeat");
     if !expected.iter().any(is_heartbeat) {
         return;
     }
@@ -154,11 +187,6 @@ impl Asked<'_> {
         let (Some(wanted), Some(got), Some(value)) = (parsed(wanted), parsed(got), parsed(&own.value)) else {
             return false;
         };
-        let streamed = self.all.iter().find_map(|record| {
-            let value = parsed(&record.value).filter(|_| record.topic == own.topic)?;
-            let key = parsed(&record.key).filter(|_| value["payload"]["op"] != "r")?;
-            Some(key["schema"].clone())
-        });
         let is_row = |at: Option<usize>| {
             let beside = at.and_then(|at| self.all.get(at)).filter(|record| record.topic == own.topic);
             beside.and_then(|record| parsed(&record.value)).is_some_and(|value| value["payload"]["op"] == "r")
@@ -166,7 +194,6 @@ impl Asked<'_> {
         let mut place = Place::of(&value, self.part, catalogue);
         place.is_edge =
             rows.contains(ONCE) && !(is_row(self.number.checked_sub(1)) && is_row(Some(self.number + 1)));
-        place.streamed_key = streamed.as_ref();
         let mut needed = BTreeSet::new();
         // Members and their order count as text does.
         let (settled, got) = (settled(&place, &wanted, &got, &mut needed).to_string(), got.to_string());

@@ -26,8 +26,6 @@ pub struct Place<'a> {
     pub is_edge: bool,
     /// Columns of the row.
     row: Option<&'a Value>,
-    /// Schema of the keys that the reference writes to the same topic in the stream.
-    pub streamed_key: Option<&'a Value>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,7 +46,6 @@ impl<'a> Place<'a> {
             is_snapshot: payload["op"] == "r",
             is_edge: false,
             row: payload.get("after"),
-            streamed_key: None,
         }
     }
 
@@ -60,8 +57,16 @@ impl<'a> Place<'a> {
         }
         let table = self.table?;
         match (self.part, path.as_slice()) {
-            (Part::Key, ["schema", "fields", name] | ["payload", name]) => {
-                self.of_key(name, path[0], expected, seen)
+            (Part::Key, ["payload", name]) if self.is_lost_key(name) => {
+                let is_lost = *expected == 0 || expected.is_null() || expected == "";
+                (is_lost && !seen.is_null()).then_some(EXCLUDED)
+            }
+            // The schema is the stream's as well.
+            (Part::Key, ["schema", "fields", name]) if self.is_lost_key(name) => {
+                let mut streamed = expected.as_object()?.clone();
+                streamed.shift_remove("default");
+                streamed.insert("optional".to_owned(), true.into());
+                (Value::Object(streamed) == *seen).then_some(EXCLUDED)
             }
             (Part::Value, ["schema", "fields", "before" | "after", "fields", name, rest @ ..]) => {
                 of_schema(table.columns.get(*name)?, rest, expected, seen)
@@ -73,18 +78,9 @@ impl<'a> Place<'a> {
         }
     }
 
-    fn of_key(&self, name: &str, side: &str, expected: &Value, seen: &Value) -> Option<&'static str> {
-        let is_excluded = self.row.is_some_and(|row| row.get(name).is_none());
-        if !(self.is_snapshot && is_excluded) {
-            return None;
-        }
-        let fits = if side == "payload" {
-            expected.is_null() || *expected == 0 || expected == ""
-        } else {
-            let streamed = self.streamed_key.and_then(|schema| field(schema, name));
-            expected["type"] == seen["type"] && streamed.is_none_or(|streamed| streamed == seen)
-        };
-        fits.then_some(EXCLUDED)
+    /// A column of the key that the row does not have.
+    fn is_lost_key(&self, name: &str) -> bool {
+        self.is_snapshot && self.row.is_some_and(|row| row.get(name).is_none())
     }
 
     fn of_value(
@@ -187,10 +183,6 @@ fn is_exact_time(expected: &Value, seen: &Value) -> bool {
     let (Some(expected), Some(seen)) = (expected.as_i64(), seen.as_i64()) else { return false };
     let is_whole_day = expected == 0 && [86_400_000, 86_400_000_000].contains(&seen);
     is_whole_day || (expected < seen && expected == seen / 1_000 * 1_000)
-}
-
-fn field<'a>(schema: &'a Value, name: &str) -> Option<&'a Value> {
-    schema["fields"].as_array()?.iter().find(|field| field["field"] == name)
 }
 
 /// What is expected after the decided differences: `seen` where a rule says so, else as recorded.

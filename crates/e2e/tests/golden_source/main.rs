@@ -54,7 +54,7 @@ async fn run() -> Result<ExitCode> {
     let options = ClusterOptions { port: ports::free(), settings: &settings };
     let cluster = Cluster::create(&dir.path().join("postgres"), &options).await?;
     let options = WorkerOptions {
-        settings: vec!["offset.flush.interval.ms=1000".to_owned()],
+        settings: vec!["offset.flush.interval.ms=200".to_owned()],
         ..WorkerOptions::default()
     };
     let worker = Worker::start(&dir.path().join("worker"), &options).await?;
