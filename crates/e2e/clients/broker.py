@@ -36,7 +36,7 @@ def with_kafka_python():
     admin.delete_topics([topic])
     assert topic not in admin.list_topics()
     # The group's offsets went with the topic: a new one of the same name is read from its beginning.
-    admin.create_topics([NewTopic(topic, 1, 1)])
+    admin.create_topics([NewTopic(topic, 3, 1)])
     producer.send(topic, value=b"again")
     producer.flush()
     consumer = KafkaConsumer(

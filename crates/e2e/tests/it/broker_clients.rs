@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -26,8 +26,8 @@ async fn kafka_python_librdkafka_and_the_java_console() -> Result<()> {
         let mut command = Command::new("java");
         command.arg("-cp").arg(format!("{}/*", libs.display())).arg(class);
         command.args(["--bootstrap-server", &worker.bootstrap]).args(arguments);
-        command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
-        let mut child = command.stderr(std::process::Stdio::null()).spawn()?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.stderr(Stdio::null()).spawn()?;
         child.stdin.take().context("a pipe")?.write_all(input.as_bytes())?;
         Ok(String::from_utf8_lossy(&child.wait_with_output()?.stdout).into_owned())
     };
@@ -37,6 +37,41 @@ async fn kafka_python_librdkafka_and_the_java_console() -> Result<()> {
         ["--topic", "console", "--from-beginning", "--max-messages", "100", "--group", "console-group"];
     let read = java("org.apache.kafka.tools.consumer.ConsoleConsumer", &arguments, "")?;
     ensure!(read == lines, "the console consumer read {read:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kcat() -> Result<()> {
+    let dir = folder("broker-kcat")?;
+    let worker = Worker::start(dir.path(), &WorkerOptions::default()).await?;
+    let kcat = |arguments: &[&str], input: &str| -> Result<String> {
+        let mut command = Command::new("kcat");
+        command.args(["-b", &worker.bootstrap]).args(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().context("run kcat (./test installs it)")?;
+        child.stdin.take().context("a pipe")?.write_all(input.as_bytes())?;
+        let output = child.wait_with_output()?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        ensure!(output.status.success(), "kcat {arguments:?}: {}", text(&output.stderr));
+        Ok(text(&output.stdout))
+    };
+    let lines: String = (1..=1000).map(|n| format!("key {n}:value {n}\n")).collect();
+    kcat(&["-P", "-t", "cats", "-K", ":", "-H", "colour=grey", "-z", "gzip"], &lines)?;
+    let read = kcat(&["-C", "-t", "cats", "-e", "-q", "-f", "%k:%s\n"], "")?;
+    ensure!(read == lines, "kcat read {read:?}");
+    ensure!(kcat(&["-C", "-t", "cats", "-o", "-1", "-e", "-q", "-f", "%o %h"], "")? == "999 colour=grey");
+    let listed: serde_json::Value = serde_json::from_str(&kcat(&["-L", "-J", "-t", "cats"], "")?)?;
+    ensure!(listed["topics"][0]["topic"] == "cats", "{listed}");
+    ensure!(listed["topics"][0]["partitions"][0]["leader"] == listed["brokers"][0]["id"], "{listed}");
+    let offset = kcat(&["-Q", "-t", "cats:0:-1"], "")?;
+    ensure!(offset.contains("1000"), "the end of cats: {offset}");
+    let in_group =
+        ["-G", "cat-group", "-e", "-q", "-X", "auto.offset.reset=earliest", "-f", "%k:%s\n", "cats"];
+    ensure!(kcat(&in_group, "")? == lines);
+    kcat(&["-P", "-t", "cats", "-K", ":"], "key 1001:value 1001\n")?;
+    // The group goes on where it was.
+    let read = kcat(&in_group, "")?;
+    ensure!(read == "key 1001:value 1001\n", "the group read {read:?}");
     Ok(())
 }
 

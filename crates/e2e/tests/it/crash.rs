@@ -7,16 +7,12 @@ use tokio_postgres::Client;
 
 use crate::setup::{Kind, Rig, on_both_brokers};
 
-on_both_brokers!(
-    killed_in_the_middle_of_the_initial_snapshot_under_load,
-    killed_while_streaming,
-    postgres_restarts_under_load,
-);
+on_both_brokers!(killed_in_the_middle_of_the_initial_snapshot_under_load, killed_while_streaming,);
 
 const EQUAL_WITHIN: Duration = Duration::from_secs(90);
 
 /// Inserts, updates, deletes of parents and children, `count` transactions.
-async fn write(client: &Client, count: i32) -> Result<()> {
+pub async fn write(client: &Client, count: i32) -> Result<()> {
     for n in 0..count {
         client
             .batch_execute(&format!(
@@ -72,20 +68,4 @@ async fn killed_while_streaming(kind: Kind) -> Result<()> {
     }
     writing.await??;
     rig.wait_until_equal(EQUAL_WITHIN).await
-}
-
-async fn postgres_restarts_under_load(kind: Kind) -> Result<()> {
-    let mut rig = Rig::start("crash-postgres", kind).await?;
-    rig.worker.rest.create(&rig.source_connector()).await?;
-    rig.worker.rest.create(&rig.sink_connector()).await?;
-    rig.worker.rest.wait_for_state(&rig.source_name(), "RUNNING").await?;
-    write(&rig.source, 50).await?;
-    rig.cluster.stop("immediate")?;
-    rig.cluster.start().await?;
-    rig.source = rig.cluster.connect("source_db").await?;
-    rig.sink = rig.cluster.connect("sink_db").await?;
-    write(&rig.source, 50).await?;
-    rig.wait_until_equal(EQUAL_WITHIN).await?;
-    rig.worker.rest.wait_for_state(&rig.source_name(), "RUNNING").await?;
-    rig.worker.rest.wait_for_state(&rig.sink_name(), "RUNNING").await
 }

@@ -44,6 +44,8 @@ pub(crate) use on_both_brokers;
 pub struct Rig {
     pub name: String,
     pub cluster: Cluster,
+    /// Where the sink's database is, if not there.
+    pub target: Option<Cluster>,
     pub worker: Worker,
     pub source: Client,
     pub sink: Client,
@@ -60,6 +62,15 @@ pub struct Parts {
     pub settings: Vec<String>,
     /// More lines of `postgresql.conf`.
     pub postgres: &'static [&'static str],
+    pub target: Target,
+}
+
+/// Where the sink's database is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Target {
+    #[default]
+    SameCluster,
+    OwnCluster,
 }
 
 pub const TABLES: [&str; 3] = ["users", "posts", "comments"];
@@ -108,6 +119,13 @@ impl Rig {
         let dir = folder(name)?;
         let options = ClusterOptions { port: ports::free(), settings: parts.postgres };
         let cluster = Cluster::create(&dir.path().join("postgres"), &options).await?;
+        let target = match parts.target {
+            Target::SameCluster => None,
+            Target::OwnCluster => {
+                let options = ClusterOptions { port: ports::free(), settings: &[] };
+                Some(Cluster::create(&dir.path().join("target"), &options).await?)
+            }
+        };
         let mut settings = vec!["offset.flush.interval.ms=500".to_owned(), format!("group.id={name}")];
         for topic in ["config", "offset", "status"] {
             settings.push(format!("{topic}.storage.topic={name}-{topic}"));
@@ -116,11 +134,16 @@ impl Rig {
         let Parts { bootstrap, broker_port, .. } = parts;
         let options = WorkerOptions { bootstrap, broker_port, settings, ..WorkerOptions::default() };
         let worker = Worker::start(&dir.path().join("worker"), &options).await?;
-        for database in ["source_db", "sink_db"] {
-            cluster.database(database, "").await?;
-        }
-        let (source, sink) = (cluster.connect("source_db").await?, cluster.connect("sink_db").await?);
-        Ok(Self { name: name.to_owned(), cluster, worker, source, sink, dir })
+        let at_target = target.as_ref().unwrap_or(&cluster);
+        cluster.database("source_db", "").await?;
+        at_target.database("sink_db", "").await?;
+        let (source, sink) = (cluster.connect("source_db").await?, at_target.connect("sink_db").await?);
+        Ok(Self { name: name.to_owned(), cluster, target, worker, source, sink, dir })
+    }
+
+    /// The cluster of the sink's database.
+    pub fn target(&self) -> &Cluster {
+        self.target.as_ref().unwrap_or(&self.cluster)
     }
 
     pub fn source_name(&self) -> String {
@@ -161,7 +184,7 @@ impl Rig {
         json!({"name": self.sink_name(), "config": {
             "connector.class": "io.confluent.connect.jdbc.JdbcSinkConnector",
             "topics": topics,
-            "connection.url": format!("jdbc:postgresql://127.0.0.1:{}/sink_db", self.cluster.port),
+            "connection.url": format!("jdbc:postgresql://127.0.0.1:{}/sink_db", self.target().port),
             "connection.user": USER,
             "connection.password": PASSWORD,
             "insert.mode": "upsert",
