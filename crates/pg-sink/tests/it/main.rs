@@ -4,7 +4,6 @@
 
 mod postgres; // a cluster of our own, a database per test
 mod feed; // records into a task, as the runtime does it
-mod golden; // recorded truth of the reference
 mod rows; // rows as records
 mod holding; // foreign keys, seen one by one
 mod random; // foreign keys, at random

@@ -1,6 +1,5 @@
 //! A PostgreSQL cluster of the test's own, and a source task that is driven by hand.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use connect::contract::{StoredOffsets, TaskId};
@@ -126,13 +125,4 @@ impl Source {
     pub fn kill(&mut self) {
         self.task = None;
     }
-}
-
-/// Records by topic.
-pub fn by_topic(records: &[Record]) -> BTreeMap<String, Vec<&Record>> {
-    let mut topics: BTreeMap<String, Vec<&Record>> = BTreeMap::new();
-    for record in records {
-        topics.entry(record.topic.to_string()).or_default().push(record);
-    }
-    topics
 }
