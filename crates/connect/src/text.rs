@@ -23,6 +23,7 @@ impl Buffer {
         Self(Arc::new(bytes))
     }
 
+    #[inline]
     pub fn bytes(&self) -> &Bytes {
         &self.0
     }
@@ -60,6 +61,7 @@ impl Blob {
     /// # Panics
     /// When `range` lies outside the buffer, or the buffer is larger than 4 GiB: both are caller's errors,
     /// PostgreSQL's and Kafka's messages are limited to less.
+    #[inline]
     pub fn slice(buffer: &Buffer, range: Range<usize>) -> Self {
         let bytes = &buffer.bytes()[range.clone()];
         if bytes.len() <= INLINE_LEN_MAX {
@@ -70,6 +72,7 @@ impl Blob {
         Self(Repr::Shared { start, len, buffer: buffer.clone() })
     }
 
+    #[inline]
     pub fn as_slice(&self) -> &[u8] {
         match &self.0 {
             Repr::Inline { len, data } => &data[..usize::from(*len)],
@@ -90,6 +93,7 @@ impl Blob {
         Self::copy(self.as_slice())
     }
 
+    #[inline]
     fn inline(bytes: &[u8]) -> Self {
         let mut data = [0; INLINE_LEN_MAX];
         data[..bytes.len()].copy_from_slice(bytes);
@@ -112,6 +116,7 @@ impl From<&[u8]> for Blob {
 
 impl std::ops::Deref for Blob {
     type Target = [u8];
+    #[inline]
     fn deref(&self) -> &[u8] {
         self.as_slice()
     }
@@ -142,6 +147,7 @@ impl Text {
     pub const EMPTY: Self = Self(Blob::EMPTY);
 
     /// The part `range` of `buffer`, validated as UTF-8.
+    #[inline]
     pub fn slice(buffer: &Buffer, range: Range<usize>) -> Result<Self, std::str::Utf8Error> {
         std::str::from_utf8(&buffer.bytes()[range.clone()])?;
         Ok(Self(Blob::slice(buffer, range)))
@@ -153,6 +159,7 @@ impl Text {
         Ok(Self(blob))
     }
 
+    #[inline]
     pub fn as_str(&self) -> &str {
         // SAFETY: every constructor takes a `str` or validates, and the content is immutable.
         unsafe { std::str::from_utf8_unchecked(self.0.as_slice()) }
@@ -179,6 +186,7 @@ impl From<String> for Text {
 }
 impl std::ops::Deref for Text {
     type Target = str;
+    #[inline]
     fn deref(&self) -> &str {
         self.as_str()
     }

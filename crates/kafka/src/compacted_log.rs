@@ -150,7 +150,9 @@ impl CompactedLog {
             headers: None,
             timestamp: None,
         };
-        self.producer.send(&message).map(drop)
+        self.producer.send(&message)?;
+        self.producer.submit();
+        Ok(())
     }
 
     /// Waits until every record that is durable now has been told.

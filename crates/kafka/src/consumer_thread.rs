@@ -42,8 +42,10 @@ pub fn spawn(
         .name("kafka-consumer".to_owned())
         .spawn(move || {
             let queue = Queue::of(&client);
+            let no_headers: MessageHeaders = Arc::from([]);
+            let last_headers = no_headers.clone();
             let mut reader =
-                Reader { client, events, limits, runtime, topics: vec![], no_headers: Arc::from([]) };
+                Reader { client, events, limits, runtime, topics: vec![], no_headers, last_headers };
             while !stopping.load(Ordering::Acquire) && !reader.events.is_closed() {
                 if let Some(watch) = &mut watch {
                     watch.look(&reader.client);
@@ -98,6 +100,7 @@ struct Reader {
     /// Names by native handle: one shared name per topic.
     topics: Vec<(*mut sys::rd_kafka_topic_t, Arc<str>)>,
     no_headers: MessageHeaders,
+    last_headers: MessageHeaders,
 }
 
 impl Reader {
@@ -191,29 +194,35 @@ impl Reader {
         self.topics.len() - 1
     }
 
+    /// Most messages carry the same headers as the one before: those share one list, by which whoever decodes them
+    /// knows them again.
+    ///
     /// # Safety
     /// `message` is live.
-    unsafe fn headers(&self, message: &sys::rd_kafka_message_t) -> MessageHeaders {
+    unsafe fn headers(&mut self, message: &sys::rd_kafka_message_t) -> MessageHeaders {
         let mut native = std::ptr::null_mut();
-        // SAFETY: the list belongs to the message; names and values are copied.
+        // SAFETY: the list belongs to the message.
         unsafe {
             if sys::rd_kafka_message_headers(message, &mut native).is_error() || native.is_null() {
                 return self.no_headers.clone();
             }
-            let mut headers = vec![];
-            loop {
-                let (mut name, mut value, mut len) = (std::ptr::null(), std::ptr::null(), 0);
-                if sys::rd_kafka_header_get_all(native, headers.len(), &mut name, &mut value, &mut len)
-                    .is_error()
-                {
-                    return headers.into();
-                }
-                let name: Arc<str> = CStr::from_ptr(name).to_string_lossy().into();
-                let value = (!value.is_null())
-                    .then(|| Bytes::copy_from_slice(std::slice::from_raw_parts(value.cast::<u8>(), len)));
-                headers.push((name, value));
+            let count = sys::rd_kafka_header_cnt(native);
+            let same = count == self.last_headers.len()
+                && self.last_headers.iter().enumerate().all(|(place, (name, value))| {
+                    header(native, place).is_some_and(|found| {
+                        found == (name.as_bytes(), value.as_ref().map(|value| &value[..]))
+                    })
+                });
+            if !same {
+                self.last_headers = (0..count)
+                    .map_while(|place| header(native, place))
+                    .map(|(name, value)| {
+                        (String::from_utf8_lossy(name).into(), value.map(Bytes::copy_from_slice))
+                    })
+                    .collect();
             }
         }
+        self.last_headers.clone()
     }
 
     /// # Safety
@@ -332,6 +341,25 @@ impl Reader {
             })
             .collect();
         let _ = self.events.blocking_send(ConsumerEvent::Batch { messages, ends: batch.ends });
+    }
+}
+
+/// Name and value of a header.
+///
+/// # Safety
+/// `native` is live, and longer than what is returned.
+unsafe fn header<'a>(
+    native: *mut sys::rd_kafka_headers_t,
+    place: usize,
+) -> Option<(&'a [u8], Option<&'a [u8]>)> {
+    let (mut name, mut value, mut len) = (std::ptr::null(), std::ptr::null(), 0);
+    // SAFETY: as above; name and value belong to the list.
+    unsafe {
+        if sys::rd_kafka_header_get_all(native, place, &mut name, &mut value, &mut len).is_error() {
+            return None;
+        }
+        let value = (!value.is_null()).then(|| std::slice::from_raw_parts(value.cast::<u8>(), len));
+        Some((CStr::from_ptr(name).to_bytes(), value))
     }
 }
 

@@ -19,11 +19,9 @@ pub struct ClientSettings {
     java: BTreeMap<String, String>,
 }
 
-/// Bytes that wait in one producer for their acknowledgement (`buffer.memory` overrides). A 64 MiB queue was seen
-/// to peak at 95-167 MB of process memory, a 16 MiB one at 52-66 MB, at the same rate.
-const PRODUCER_QUEUE_KBYTES: u32 = 12 * 1024;
-/// Messages that wait in one producer: librdkafka keeps about 400 bytes for each beside its payload.
-const PRODUCER_QUEUE_MESSAGES: u32 = 50_000;
+/// Bytes that wait in one producer for their turn; a smaller `buffer.memory` lowers it. More does not make it faster: it
+/// hides a few round trips, and what waits longer is better left in PostgreSQL.
+pub(crate) const PRODUCER_WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes that one consumer fetches ahead, over all its partitions together as far as librdkafka can.
 const CONSUMER_QUEUE_KBYTES: u32 = 8 * 1024;
 /// Messages that one consumer fetches ahead per partition before it stops asking.
@@ -58,7 +56,6 @@ const SAME: &[(&str, &str)] = &[
     ("compression.lz4.level", "compression.level"),
     ("compression.zstd.level", "compression.level"),
     ("enable.idempotence", "enable.idempotence"),
-    ("linger.ms", "linger.ms"),
     ("max.in.flight.requests.per.connection", "max.in.flight.requests.per.connection"),
     ("max.request.size", "message.max.bytes"),
     ("retries", "retries"),
@@ -208,10 +205,7 @@ fn defaults(kind: ClientKind) -> ClientConfig {
                 .set("enable.idempotence", "true")
                 // Java's default partitioner: another one breaks the order per key when a cluster is taken over.
                 .set("partitioner", "murmur2_random")
-                .set("message.timeout.ms", "0")
-                .set("linger.ms", "0.5")
-                .set("queue.buffering.max.kbytes", PRODUCER_QUEUE_KBYTES.to_string())
-                .set("queue.buffering.max.messages", PRODUCER_QUEUE_MESSAGES.to_string());
+                .set("message.timeout.ms", "0");
         }
         ClientKind::Consumer => {
             config
@@ -244,8 +238,9 @@ fn translate(
 ) -> Result<bool, Error> {
     let refuse = |reason: &str| Err(Error::Setting { key: key.to_owned(), reason: reason.to_owned() });
     match key {
-        "buffer.memory" => {
-            config.set("queue.buffering.max.kbytes", (number(key, value)? / 1024).max(1).to_string());
+        // The producer's own: see `producer::rounds`.
+        "buffer.memory" | "linger.ms" => {
+            number(key, value)?;
         }
         "delivery.timeout.ms" => {
             // Java's largest int means "for ever" in Connect's defaults; librdkafka says 0.

@@ -10,7 +10,7 @@ use connect::{
     Value,
 };
 use converters::Role;
-use kafka::{HeaderTemplate, Message};
+use kafka::{HeaderTemplate, Message, MessageHeaders};
 
 use crate::connector_settings::ConverterSettings;
 use crate::failures::Stage;
@@ -185,11 +185,13 @@ pub struct RecordDecoder {
     converters: Converters,
     keys: HashMap<DecoderKey, Prepared<Box<dyn Decoder>>, foldhash::fast::RandomState>,
     values: HashMap<DecoderKey, Prepared<Box<dyn Decoder>>, foldhash::fast::RandomState>,
+    /// The last headers, raw and decoded, and the topic they came from.
+    headers: Option<(Arc<str>, MessageHeaders, Headers)>,
 }
 
 impl RecordDecoder {
     pub fn new(converters: Converters) -> Self {
-        Self { converters, keys: HashMap::default(), values: HashMap::default() }
+        Self { converters, keys: HashMap::default(), values: HashMap::default(), headers: None }
     }
 
     pub fn classes(&self) -> &[String; 3] {
@@ -209,15 +211,7 @@ impl RecordDecoder {
             decode_part(&*self.converters.value, &mut self.values, &message.topic, message.value.as_ref())
                 .await
                 .map_err(StageError::at(Stage::ValueConverter))?;
-        let mut headers = vec![];
-        for (name, bytes) in message.headers.iter() {
-            let (schema, value) = self
-                .converters
-                .header
-                .decode(&message.topic, name, bytes.as_deref())
-                .map_err(StageError::at(Stage::HeaderConverter))?;
-            headers.push(Header { key: name.clone(), schema, value });
-        }
+        let headers = self.headers(message).map_err(StageError::at(Stage::HeaderConverter))?;
         Ok(Record {
             topic: message.topic.clone(),
             partition: Some(message.partition),
@@ -225,10 +219,31 @@ impl RecordDecoder {
             key,
             value_schema,
             value,
-            headers: Headers::new(headers),
+            headers,
             timestamp: message.timestamp,
             origin: Origin::Kafka(origin(message)),
         })
+    }
+
+    /// Most messages of a task share one list of headers: it is decoded once.
+    fn headers(&mut self, message: &Message) -> Result<Headers, TaskError> {
+        if message.headers.is_empty() {
+            return Ok(Headers::default());
+        }
+        if let Some((topic, raw, decoded)) = &self.headers
+            && Arc::ptr_eq(raw, &message.headers)
+            && Arc::ptr_eq(topic, &message.topic)
+        {
+            return Ok(decoded.clone());
+        }
+        let mut headers = vec![];
+        for (name, bytes) in message.headers.iter() {
+            let (schema, value) = self.converters.header.decode(&message.topic, name, bytes.as_deref())?;
+            headers.push(Header { key: name.clone(), schema, value });
+        }
+        let decoded = Headers::new(headers);
+        self.headers = Some((message.topic.clone(), message.headers.clone(), decoded.clone()));
+        Ok(decoded)
     }
 }
 

@@ -157,6 +157,7 @@ impl Running {
                 return Ok(());
             }
         }
+        self.producer.submit();
         let sent = self.producer.sent();
         self.metrics.written_bytes.increment(written_bytes as u64);
         self.metrics.active.set((sent - self.producer.acknowledged()) as f64);
@@ -192,7 +193,7 @@ impl Running {
             partition: record.partition,
             key: encoded.key,
             value: encoded.value,
-            headers: encoded.headers.as_deref(),
+            headers: encoded.headers.as_ref(),
             timestamp: record.timestamp,
         };
         let bytes = encoded.key.map_or(0, <[u8]>::len) + encoded.value.map_or(0, <[u8]>::len);

@@ -28,7 +28,44 @@ enum Form {
     Object(Box<Plan>),
     /// Other keys: a list of pairs.
     Pairs(Box<(Plan, Plan)>),
-    Struct(Box<[(Box<[u8]>, Plan)]>),
+    Struct(Box<[(Head, Plan)]>),
+}
+
+/// Longest text that is copied with a fixed length: two registers instead of a call.
+const SHORT_MAX: usize = 32;
+
+/// What stands before a field's value: comma, name, colon.
+#[derive(Debug)]
+struct Head {
+    text: Box<[u8]>,
+    /// The text once more, padded.
+    short: Option<[u8; SHORT_MAX]>,
+}
+
+impl Head {
+    fn new(name: &str, index: usize) -> Self {
+        let mut text = if index == 0 { vec![] } else { vec![b','] };
+        write_string(name, &mut text);
+        text.push(b':');
+        let short = (text.len() <= SHORT_MAX).then(|| {
+            let mut short = [0; SHORT_MAX];
+            short[..text.len()].copy_from_slice(&text);
+            short
+        });
+        Self { text: text.into_boxed_slice(), short }
+    }
+
+    #[inline]
+    fn write(&self, out: &mut Vec<u8>) {
+        match &self.short {
+            Some(short) => {
+                let end = out.len() + self.text.len();
+                out.extend_from_slice(short);
+                out.truncate(end);
+            }
+            None => out.extend_from_slice(&self.text),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -101,12 +138,7 @@ impl Form {
                 fields
                     .iter()
                     .enumerate()
-                    .map(|(index, field)| {
-                        let mut head = if index == 0 { vec![] } else { vec![b','] };
-                        write_string(&field.name, &mut head);
-                        head.push(b':');
-                        Ok((head.into_boxed_slice(), plan(&field.schema)?))
-                    })
+                    .map(|(index, field)| Ok((Head::new(&field.name, index), plan(&field.schema)?)))
                     .collect::<Result<_, TaskError>>()?,
             ),
         })
@@ -119,7 +151,7 @@ impl Form {
             (Self::Struct(plans), Value::Struct(fields)) if plans.len() == fields.len() => {
                 out.push(b'{');
                 for ((head, plan), field) in plans.iter().zip(fields) {
-                    out.extend_from_slice(head);
+                    head.write(out);
                     plan.write(field, out)?;
                 }
                 out.push(b'}');

@@ -3,6 +3,7 @@
 
 use std::error::Error as _;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use connect::TaskError;
@@ -78,7 +79,7 @@ impl DeadLetters {
         let context = if self.settings.context_headers { self.context(origin, at, error) } else { vec![] };
         let original = origin.raw.headers.iter().map(|(name, value)| (&**name, value.as_deref()));
         let added = context.iter().map(|(name, value)| (*name, value.as_deref().map(str::as_bytes)));
-        let headers = HeaderTemplate::new(original.chain(added));
+        let headers = Arc::new(HeaderTemplate::new(original.chain(added)));
         let message = Outgoing {
             topic: &self.topic,
             partition: None,
@@ -89,7 +90,10 @@ impl DeadLetters {
         };
         loop {
             match self.producer.send(&message) {
-                Ok(_) => return Ok(()),
+                Ok(_) => {
+                    self.producer.submit();
+                    return Ok(());
+                }
                 Err(error) if error.is_transient() => self.producer.changed().await,
                 Err(error) => {
                     return Err(TaskError::halt(format!(

@@ -1,0 +1,255 @@
+//! Messages that wait for their turn, in rounds: a round is handed to librdkafka when the one before is acknowledged.
+//!
+//! An idempotent librdkafka producer keeps one request of a partition in flight, and while a second one is ready its
+//! broker thread asks the socket again and again until the first is acknowledged: measured, that was a third of the
+//! worker's CPU. So it never gets a second one. Nothing is lost by it: what arrives during a round trip makes up the
+//! next round, which is as large as the load demands, and at low load a message goes at once. `linger.ms` holds a
+//! round that is not full back, as it does in Java.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::native::{ANY_PARTITION, HeaderTemplate};
+use super::{Outgoing, Topic};
+
+/// Memory of a waiting message beside its bytes.
+const ENTRY_BYTES: usize = std::mem::size_of::<Entry>();
+/// librdkafka counts its own framing into a batch: a round stays below it.
+const FRAMING_BYTES: usize = 32;
+/// Emptied rounds that are kept for their memory.
+const SPARE_MAX: usize = 2;
+
+/// One message of a round.
+pub(super) struct Message<'a> {
+    pub number: u64,
+    pub topic: &'a Topic,
+    pub partition: i32,
+    pub key: Option<&'a [u8]>,
+    pub value: Option<&'a [u8]>,
+    pub headers: Option<&'a HeaderTemplate>,
+    /// 0: now.
+    pub timestamp: i64,
+}
+
+struct Entry {
+    topic: u32,
+    /// One more than the place of the headers; 0: none.
+    headers: u32,
+    partition: i32,
+    key: Option<u32>,
+    value: Option<u32>,
+    timestamp: i64,
+}
+
+/// Messages with consecutive numbers, copied into one buffer.
+#[derive(Default)]
+pub(super) struct Round {
+    first: u64,
+    entries: Vec<Entry>,
+    bytes: Vec<u8>,
+    topics: Vec<Topic>,
+    headers: Vec<Arc<HeaderTemplate>>,
+    since: Option<Instant>,
+    /// Size as librdkafka's batch counts it.
+    batch_bytes: usize,
+}
+
+/// What a message adds to a batch.
+fn batch_bytes(message: &Outgoing<'_>) -> usize {
+    message.bytes() + message.headers.map_or(0, |headers| headers.bytes()) + FRAMING_BYTES
+}
+
+impl Round {
+    fn push(&mut self, number: u64, message: &Outgoing<'_>) {
+        if self.entries.is_empty() {
+            self.first = number;
+        }
+        // Messages of one topic usually follow each other.
+        if self.topics.last().is_none_or(|last| !last.is(message.topic)) {
+            self.topics.push(message.topic.clone());
+        }
+        let headers = match message.headers {
+            None => 0,
+            Some(headers) => {
+                if self.headers.last().is_none_or(|last| !Arc::ptr_eq(last, headers)) {
+                    self.headers.push(headers.clone());
+                }
+                self.headers.len() as u32
+            }
+        };
+        let mut part = |bytes: Option<&[u8]>| {
+            bytes.map(|bytes| {
+                self.bytes.extend_from_slice(bytes);
+                bytes.len() as u32
+            })
+        };
+        let (key, value) = (part(message.key), part(message.value));
+        self.batch_bytes += batch_bytes(message);
+        self.entries.push(Entry {
+            topic: self.topics.len() as u32 - 1,
+            headers,
+            partition: message.partition.unwrap_or(ANY_PARTITION),
+            key,
+            value,
+            timestamp: message.timestamp.unwrap_or(0),
+        });
+    }
+
+    pub fn messages(&self) -> impl Iterator<Item = Message<'_>> {
+        let mut rest = &self.bytes[..];
+        let mut part = move |len: Option<u32>| {
+            len.map(|len| {
+                let (part, after) = rest.split_at(len as usize);
+                rest = after;
+                part
+            })
+        };
+        (self.first..).zip(&self.entries).map(move |(number, entry)| Message {
+            number,
+            topic: &self.topics[entry.topic as usize],
+            partition: entry.partition,
+            key: part(entry.key),
+            value: part(entry.value),
+            headers: entry.headers.checked_sub(1).map(|place| &*self.headers[place as usize]),
+            timestamp: entry.timestamp,
+        })
+    }
+
+    fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn memory(&self) -> usize {
+        self.bytes.len() + self.entries.len() * ENTRY_BYTES
+    }
+
+    fn clear(&mut self) {
+        self.entries.clear();
+        self.bytes.clear();
+        self.topics.clear();
+        self.headers.clear();
+        self.since = None;
+        self.batch_bytes = 0;
+    }
+}
+
+/// How large rounds are, and how much may wait.
+pub(super) struct Limits {
+    pub round_bytes: usize,
+    pub round_messages: usize,
+    pub waiting_bytes: usize,
+    pub linger: Duration,
+}
+
+/// The rounds of a producer that wait.
+pub(super) struct Rounds {
+    limits: Limits,
+    /// Number of the last message that was taken.
+    last: u64,
+    open: Round,
+    full: VecDeque<Round>,
+    /// Memory of what is full.
+    full_bytes: usize,
+    /// Messages up to this number do not linger.
+    hurried: u64,
+    spare: Vec<Round>,
+}
+
+/// What is to be done next.
+pub(super) enum Next {
+    HandOver(Round),
+    /// A round lingers until then.
+    At(Instant),
+    Nothing,
+}
+
+impl Rounds {
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            last: 0,
+            open: Round::default(),
+            full: VecDeque::new(),
+            full_bytes: 0,
+            hurried: 0,
+            spare: vec![],
+        }
+    }
+
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// Takes a message and gives its number; `None`: there is no room.
+    pub fn push(&mut self, message: &Outgoing<'_>) -> Option<u64> {
+        let waiting = self.full_bytes + self.open.memory();
+        // One message always goes, however large.
+        if waiting > 0 && waiting + message.bytes() > self.limits.waiting_bytes {
+            return None;
+        }
+        if self.open.len() >= self.limits.round_messages
+            || (self.open.len() > 0 && self.open.batch_bytes + batch_bytes(message) > self.limits.round_bytes)
+        {
+            self.close();
+        }
+        if self.open.len() == 0 && !self.limits.linger.is_zero() {
+            self.open.since = Some(Instant::now());
+        }
+        self.last += 1;
+        self.open.push(self.last, message);
+        Some(self.last)
+    }
+
+    fn close(&mut self) {
+        let round = std::mem::replace(&mut self.open, self.spare.pop().unwrap_or_default());
+        self.full_bytes += round.memory();
+        self.full.push_back(round);
+    }
+
+    /// A round is waiting that no other message fits into.
+    pub fn has_full(&self) -> bool {
+        !self.full.is_empty()
+    }
+
+    /// Everything so far goes without lingering.
+    pub fn hurry(&mut self) {
+        self.hurried = self.last;
+    }
+
+    /// The next round, where it may go now.
+    pub fn next(&mut self) -> Next {
+        if let Some(round) = self.full.pop_front() {
+            self.full_bytes -= round.memory();
+            return Next::HandOver(round);
+        }
+        if self.open.len() == 0 {
+            return Next::Nothing;
+        }
+        if let Some(since) = self.open.since
+            && self.open.first > self.hurried
+        {
+            let due = since + self.limits.linger;
+            if due > Instant::now() {
+                return Next::At(due);
+            }
+        }
+        Next::HandOver(std::mem::replace(&mut self.open, self.spare.pop().unwrap_or_default()))
+    }
+
+    /// Forgets what waits.
+    pub fn clear(&mut self) {
+        self.open = Round::default();
+        self.full.clear();
+        self.full_bytes = 0;
+        self.spare.clear();
+    }
+
+    /// Keeps an emptied round's memory.
+    pub fn recycle(&mut self, mut round: Round) {
+        if self.spare.len() < SPARE_MAX {
+            round.clear();
+            self.spare.push(round);
+        }
+    }
+}
