@@ -20,7 +20,7 @@ pub struct Worker {
     /// The embedded broker's, or the cluster's.
     pub bootstrap: String,
     pub registry: String,
-    program: PathBuf,
+    program: Vec<PathBuf>,
     properties: PathBuf,
     log: PathBuf,
 }
@@ -36,6 +36,8 @@ pub struct WorkerOptions {
     pub registry_port: u16,
     /// More lines of `worker.properties`.
     pub settings: Vec<String>,
+    /// A program that runs what it is given as arguments: the worker's own surroundings.
+    pub wrapper: Option<PathBuf>,
 }
 
 /// The binary: `TIDEGATE_BIN`, or the one beside this program; run by cargo, it is built first, so that what is tested
@@ -103,7 +105,8 @@ impl Worker {
         }
         let properties = dir.join("worker.properties");
         std::fs::write(&properties, text)?;
-        let (program, log) = (program()?, dir.join("worker.log"));
+        let program: Vec<PathBuf> = options.wrapper.iter().cloned().chain([program()?]).collect();
+        let log = dir.join("worker.log");
         let child = spawn(&program, &properties, &log)?;
         let rest = Rest::new(format!("http://127.0.0.1:{rest_port}"));
         let registry = format!("http://127.0.0.1:{registry}");
@@ -189,14 +192,16 @@ impl Drop for Worker {
     }
 }
 
-fn spawn(program: &Path, properties: &Path, log: &Path) -> Result<Child> {
+fn spawn(program: &[PathBuf], properties: &Path, log: &Path) -> Result<Child> {
     let file = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
-    Command::new(program)
+    let (first, rest) = program.split_first().context("there is a program")?;
+    Command::new(first)
+        .args(rest)
         .arg("run")
         .arg(properties)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(file)
         .spawn()
-        .with_context(|| format!("start {}", program.display()))
+        .with_context(|| format!("start {}", first.display()))
 }

@@ -3,6 +3,10 @@
 mod configurations; // the configurations people have
 mod connector_json; // as they wrote them
 mod broker_clients; // other people's clients on the embedded broker
+mod pgbench; // a load that is not of our making
+mod prerequisites; // what must hold before anything is created
+mod idle; // databases in which nothing happens
+mod disk_full; // the embedded broker without space
 mod crash; // kill -9 at the worst moment
 mod servers; // servers that go and come back
 mod scripts; // what users type and what their scripts do

@@ -63,6 +63,8 @@ pub struct Parts {
     /// More lines of `postgresql.conf`.
     pub postgres: &'static [&'static str],
     pub target: Target,
+    /// See `WorkerOptions`.
+    pub wrapper: Option<PathBuf>,
 }
 
 /// Where the sink's database is.
@@ -131,8 +133,8 @@ impl Rig {
             settings.push(format!("{topic}.storage.topic={name}-{topic}"));
         }
         settings.extend(parts.settings);
-        let Parts { bootstrap, broker_port, .. } = parts;
-        let options = WorkerOptions { bootstrap, broker_port, settings, ..WorkerOptions::default() };
+        let Parts { bootstrap, broker_port, wrapper, .. } = parts;
+        let options = WorkerOptions { bootstrap, broker_port, wrapper, settings, ..WorkerOptions::default() };
         let worker = Worker::start(&dir.path().join("worker"), &options).await?;
         let at_target = target.as_ref().unwrap_or(&cluster);
         cluster.database("source_db", "").await?;

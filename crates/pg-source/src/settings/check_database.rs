@@ -19,7 +19,10 @@ pub async fn check(settings: &Settings, resolved: &mut Resolved) {
         Ok(level) if level == "logical" || settings.snapshot_mode == SnapshotMode::InitialOnly => {}
         Ok(level) => resolved.error(
             "database.hostname",
-            error(format!("Postgres server wal_level property must be 'logical' but is: '{level}'")),
+            error(format!(
+                "Postgres server wal_level property must be 'logical' but is: '{level}' (run ALTER SYSTEM SET \
+                 wal_level = 'logical' and restart PostgreSQL)"
+            )),
         ),
         Err(failure) => resolved.error("database.hostname", error(pg::Error::from(failure).to_string())),
     }
@@ -36,7 +39,9 @@ fn text(settings: &Settings, failure: &pg::Error) -> String {
             "Connection to {host}:{port} refused. Check that the hostname and port are correct and that the \
              postmaster is accepting TCP/IP connections."
         ),
-        (ErrorClass::Connection, _) => format!("The connection attempt failed. ({})", failure.message()),
+        (ErrorClass::Connection, Some((host, port))) => {
+            format!("The connection attempt failed. ({host}:{port}: {})", failure.message())
+        }
         _ => failure.to_string(),
     }
 }
