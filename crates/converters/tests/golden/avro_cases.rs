@@ -11,7 +11,7 @@ use registry_client::{Client, Settings};
 use serde_json::{Map, Value as Json, json};
 use tokio::runtime::Runtime;
 
-use crate::vectors::{Types, difference, schema_from, schema_to, types_of, value_from, value_to};
+use crate::vectors::{Checked, Types, difference, schema_from, schema_to, types_of, value_from, value_to};
 
 const CLASS: &str = "io.confluent.connect.avro.AvroConverter";
 const HEADER_LENGTH: usize = 5;
@@ -30,13 +30,13 @@ impl<'a> Registry<'a> {
         Self { runtime, url, client, topics: AtomicU32::new(0) }
     }
 
-    pub fn check(&self, case: &Json) -> Result<Option<&'static str>, String> {
+    pub fn check(&self, case: &Json) -> Checked {
         self.runtime.block_on(self.check_case(case))
     }
 
-    async fn check_case(&self, case: &Json) -> Result<Option<&'static str>, String> {
+    async fn check_case(&self, case: &Json) -> Checked {
         if case["class"] != "io.apicurio.registry.utils.converter.AvroConverter" {
-            return Ok(Some("another class"));
+            return Err(format!("class {}", case["class"]));
         }
         let mut properties: Properties = case["config"]
             .as_object()
@@ -63,7 +63,7 @@ impl<'a> Registry<'a> {
         let written = match (encoded, expects_error) {
             (Err(_), true) => return Ok(None),
             (Err(_), false) if redefines(case) => {
-                return Ok(Some("Confluent refuses a second definition of a name"));
+                return Ok(Some(("the recorded AvroConverter redefines a name", Json::Null)));
             }
             (Err(error), false) => return Err(format!("not written: {error}")),
             (Ok(_), true) => return Err("written, but an error was expected".to_owned()),
@@ -86,7 +86,7 @@ impl<'a> Registry<'a> {
         topic: &str,
         converter: &dyn Converter,
         hex: Option<&str>,
-    ) -> Result<Option<&'static str>, String> {
+    ) -> Checked {
         let bytes = hex.map(|hex| hex::decode(hex).unwrap());
         let read = async {
             let id = bytes.as_deref().map_or(Ok(1), |bytes| converter.writer_id(bytes))?;
@@ -151,7 +151,7 @@ fn check_read(
     schema: Option<&Schema>,
     value: &Value,
     (found_schema, found): (Option<Schema>, Value),
-) -> Result<Option<&'static str>, String> {
+) -> Checked {
     let back = &case["back"];
     let found_value = value_to(found_schema.as_ref(), &found, "", &mut Types::new());
     if back["schema"].is_null() {

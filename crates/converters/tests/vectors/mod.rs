@@ -1,7 +1,7 @@
 //! Recorded vectors: their schemas and values to ours and back (golden/README-connect.md describes the form).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -20,17 +20,18 @@ pub fn folder() -> PathBuf {
     }
 }
 
-/// `TIDEGATE_CASES`: ids, separated by commas or spaces; none means all.
-pub fn chosen() -> Option<BTreeSet<String>> {
-    let list = std::env::var("TIDEGATE_CASES").ok()?;
-    let ids: BTreeSet<_> =
-        list.split([',', ' ', '\n']).filter(|id| !id.is_empty()).map(str::to_owned).collect();
-    (!ids.is_empty()).then_some(ids)
+/// Ids from the command line or, without any there, from `TIDEGATE_CASES`; none means all.
+pub fn chosen() -> BTreeSet<String> {
+    // Cargo hands its own flags on.
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let text =
+        if words.is_empty() { std::env::var("TIDEGATE_CASES").unwrap_or_default() } else { words.join(",") };
+    text.split([',', ' ', '\n']).filter(|id| !id.is_empty()).map(str::to_owned).collect()
 }
 
-/// One case a line.
-pub fn read(file: &std::path::Path) -> Vec<Json> {
-    let text = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+/// One case a line; a folder need not have cases of every kind.
+pub fn read(file: &Path) -> Vec<Json> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
     text.lines()
         .filter(|line| !line.trim().is_empty())
         .map(|line| serde_json::from_str(line).unwrap())
@@ -414,34 +415,102 @@ fn show(json: Option<&Json>) -> String {
     if text.chars().count() > 160 { text.chars().take(160).collect::<String>() + "…" } else { text }
 }
 
-/// Counts, printed at the end.
-#[derive(Default)]
+/// `Err`: the first difference. `Ok(Some)`: a difference that a row of docs/compatibility.md decides, and what came out.
+pub type Checked = Result<Option<(&'static str, Json)>, String>;
+
+/// One line for a case that differs, and the counts at the end. What comes out where we differ by decision is pinned in
+/// a file of ours (`UPDATE_EXPECT=1` renews it), for as long as the case is the one that was pinned.
 pub struct Tally {
-    pub equal: usize,
-    pub different: usize,
-    pub skipped: usize,
+    name: &'static str,
+    chosen: BTreeSet<String>,
+    met: BTreeSet<String>,
+    equal: usize,
+    different: usize,
+    decided: BTreeMap<&'static str, Vec<String>>,
+    file: PathBuf,
+    pinned: BTreeMap<String, Json>,
+    is_renewed: bool,
 }
 
 impl Tally {
-    pub fn report(&mut self, id: &str, result: Result<(), String>) {
-        match result {
-            Ok(()) => self.equal += 1,
-            Err(difference) => {
-                self.different += 1;
-                println!("{id}: {difference}");
-            }
+    pub fn new(name: &'static str, file: &str) -> Self {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        let lines = text.lines().map(|line| serde_json::from_str::<Json>(line).unwrap());
+        Self {
+            name,
+            chosen: chosen(),
+            met: BTreeSet::new(),
+            equal: 0,
+            different: 0,
+            decided: BTreeMap::new(),
+            file: file.into(),
+            pinned: lines.map(|line| (line["id"].as_str().unwrap().to_owned(), line)).collect(),
+            is_renewed: std::env::var_os("UPDATE_EXPECT").is_some(),
         }
     }
 
-    pub fn skip(&mut self, id: &str, reason: &str) {
-        self.skipped += 1;
-        println!("{id}: skipped, {reason}");
+    /// Checks a case where it is wanted.
+    pub fn check(&mut self, case: &Json, check: impl FnOnce(&Json) -> Checked) {
+        let id = case["id"].as_str().unwrap();
+        if !self.chosen.is_empty() && !self.chosen.contains(id) {
+            return;
+        }
+        self.met.insert(id.to_owned());
+        let different = match check(case) {
+            Ok(None) => {
+                self.equal += 1;
+                return;
+            }
+            Ok(Some((row, found))) => match self.differs_from_pinned(case, row, found) {
+                None => return self.decided.entry(row).or_default().push(id.to_owned()),
+                Some(text) => format!("not as pinned ({row}): {text}"),
+            },
+            Err(difference) => difference,
+        };
+        self.different += 1;
+        println!("{id}: {different}");
     }
 
-    pub fn finish(self, name: &str) {
-        println!("{name}: {} equal, {} different, {} skipped", self.equal, self.different, self.skipped);
-        if self.different > 0 || self.equal == 0 {
+    fn differs_from_pinned(&mut self, case: &Json, row: &str, found: Json) -> Option<String> {
+        let id = case["id"].as_str().unwrap();
+        let recording = format!("{:016x}", fingerprint(&case.to_string()));
+        if self.is_renewed {
+            let line = json!({"id": id, "row": row, "recording": recording, "found": found});
+            self.pinned.insert(id.to_owned(), line);
+            return None;
+        }
+        let line = self.pinned.get(id).filter(|line| line["recording"] == recording)?;
+        difference(&line["found"], &found, "")
+    }
+
+    pub fn finish(self) {
+        if self.is_renewed {
+            let text: String = self.pinned.values().map(|line| format!("{line}\n")).collect();
+            std::fs::write(&self.file, text).unwrap();
+        }
+        let unmet: Vec<_> = self.chosen.difference(&self.met).collect();
+        for id in &unmet {
+            println!("{id}: no such case");
+        }
+        for (row, ids) in &self.decided {
+            println!("decided: {row}: {}", ids.join(" "));
+        }
+        let decided: usize = self.decided.values().map(Vec::len).sum();
+        println!(
+            "{}: {} cases: {} equal, {decided} different by decision, {} different",
+            self.name,
+            self.met.len(),
+            self.equal,
+            self.different
+        );
+        if self.different > 0 || !unmet.is_empty() || self.met.is_empty() {
             std::process::exit(1);
         }
     }
+}
+
+/// FNV-1a: the same in every build.
+fn fingerprint(text: &str) -> u64 {
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
