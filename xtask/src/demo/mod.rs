@@ -1,6 +1,7 @@
 //! The demo: PostgreSQL → Kafka → PostgreSQL with the connector JSON people already have, and a verdict.
 
 mod load; // inserts, updates and deletes
+mod apart; // names of its own in a Kafka that others use
 mod view; // what is going on, once a second
 mod verify; // every row and column
 
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use e2e::eventually::eventually;
+use e2e::java_kafka::JavaKafka;
 use e2e::ports;
 use e2e::postgres::{self, Cluster, ClusterOptions};
 use e2e::worker::{Worker, WorkerOptions};
@@ -45,6 +47,9 @@ pub struct Options {
     /// A Kafka cluster to use instead of the embedded broker.
     #[arg(long)]
     bootstrap: Option<String>,
+    /// Start an Apache Kafka from the jars in the folder KAFKA_LIBS, and use that.
+    #[arg(long, conflicts_with = "bootstrap")]
+    kafka: bool,
     /// Folder of the connectors' JSON and the SQL.
     #[arg(long, default_value = "demo.d")]
     files: PathBuf,
@@ -68,7 +73,7 @@ pub async fn run(options: &Options) -> Result<Verdict> {
         std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))
     };
     let (schema, initial) = (file("schema.sql")?, file("initial.sql")?);
-    let connectors: [Value; 2] =
+    let mut connectors: [Value; 2] =
         [serde_json::from_str(&file("source.json")?)?, serde_json::from_str(&file("sink.json")?)?];
     println!(
         "starting two PostgreSQL clusters (ports {SOURCE_PORT} and {SINK_PORT}) below {} ...",
@@ -84,15 +89,27 @@ pub async fn run(options: &Options) -> Result<Verdict> {
         cluster.connect(database).await?.batch_execute(&schema).await?;
     }
     source.connect(SOURCE_DB).await?.batch_execute(&initial).await?;
-    println!(
-        "starting tidegate (broker {BROKER_PORT}, REST API {REST_PORT}, schema registry {REGISTRY_PORT}) ..."
-    );
+    let kafka = if options.kafka {
+        println!("starting Apache Kafka ...");
+        Some(JavaKafka::start(&options.dir.join("kafka")).await?)
+    } else {
+        None
+    };
+    let bootstrap = kafka.as_ref().map(|kafka| kafka.bootstrap.clone()).or_else(|| options.bootstrap.clone());
+    let broker =
+        bootstrap.as_ref().map_or_else(|| format!("broker {BROKER_PORT}"), |at| format!("Kafka {at}"));
+    println!("starting tidegate ({broker}, REST API {REST_PORT}, schema registry {REGISTRY_PORT}) ...");
+    let mut settings = vec!["offset.flush.interval.ms=5000".to_owned()];
+    if bootstrap.is_some() {
+        settings.extend(apart::rename(&mut connectors)?);
+    }
     let worker = WorkerOptions {
-        bootstrap: options.bootstrap.clone(),
+        bootstrap,
         broker_port: BROKER_PORT,
         rest_port: REST_PORT,
         registry_port: REGISTRY_PORT,
-        settings: vec!["offset.flush.interval.ms=5000".to_owned()],
+        settings,
+        wrapper: None,
     };
     let mut worker = Worker::start(&options.dir.join("worker"), &worker).await?;
     for connector in &connectors {
