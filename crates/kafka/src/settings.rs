@@ -212,6 +212,8 @@ fn defaults(kind: ClientKind) -> ClientConfig {
                 .set("enable.auto.commit", "false")
                 .set("enable.auto.offset.store", "false")
                 .set("auto.offset.reset", "earliest")
+                // Who takes over from a killed process waits for so long; Java's 45 s allow for its collector's pauses.
+                .set("session.timeout.ms", "10000")
                 // Java's default: a sink may be created before its topics.
                 .set("allow.auto.create.topics", "true")
                 // Topics and partitions that are made later are read within a second.

@@ -31,11 +31,8 @@ async fn pgbench_is_replicated(kind: Kind) -> Result<()> {
     rig.wait_until_running().await?;
     let seconds = std::env::var("TIDEGATE_PGBENCH_SECONDS").unwrap_or_else(|_| SECONDS.to_owned());
     pgbench(&rig, "source_db", &["--client=4", &format!("--time={seconds}")]).await?;
-    let hashed = TABLES.map(|table| {
-        format!("(SELECT count(*), sum(hashtextextended(r::text, 0)) AS contents FROM {table} r)")
-    });
-    let hashed = hashed.each_ref().map(|rows| (rows.as_str(), rows.as_str()));
-    wait_until_equal(&rig.source, &rig.sink, &hashed, EQUAL_WITHIN)
+    let tables = TABLES.map(|table| (table, table));
+    wait_until_equal(&rig.source, &rig.sink, &tables, EQUAL_WITHIN)
         .await
         .with_context(|| rig.worker.log_text())?;
     rig.nothing_was_rejected().await

@@ -75,6 +75,9 @@ pub enum Target {
     OwnCluster,
 }
 
+/// Looking is work for the servers that are being waited for.
+const LOOK_PAUSE: Duration = Duration::from_millis(80);
+
 pub const TABLES: [&str; 3] = ["users", "posts", "comments"];
 
 const SCHEMA: &str = "
@@ -245,27 +248,43 @@ pub async fn wait_until_equal(
     tables: &[(&str, &str)],
     timeout: Duration,
 ) -> Result<()> {
-    eventually("source and sink are equal", timeout, || async {
+    let look = || async {
         for (from, to) in tables {
-            let (source, sink) = (rows(source, from).await?, rows(sink, to).await?);
-            if source != sink {
-                let at = (0..source.len().max(sink.len())).find(|at| source.get(*at) != sink.get(*at));
-                let row = |rows: &[String]| at.and_then(|at| rows.get(at).cloned());
-                bail!(
-                    "{from} has {} rows and {to} {}; first difference: {:?} and {:?}",
-                    source.len(),
-                    sink.len(),
-                    row(&source),
-                    row(&sink)
-                );
+            if summary(source, from).await? != summary(sink, to).await? {
+                return Ok(None);
             }
         }
         Ok(Some(()))
+    };
+    let equal = eventually("source and sink are equal", timeout, || async {
+        tokio::time::sleep(LOOK_PAUSE).await;
+        look().await
     })
-    .await
+    .await;
+    let Err(error) = equal else { return Ok(()) };
+    for (from, to) in tables {
+        let (source, sink) = (rows(source, from).await?, rows(sink, to).await?);
+        let at = (0..source.len().max(sink.len())).find(|at| source.get(*at) != sink.get(*at));
+        let row = |rows: &[String]| at.and_then(|at| rows.get(at).cloned());
+        if at.is_some() {
+            let (of_source, of_sink) = (row(&source), row(&sink));
+            let (had, has) = (source.len(), sink.len());
+            bail!(
+                "{error:#}: {from} has {had} rows and {to} {has}; first difference: {of_source:?} and {of_sink:?}"
+            );
+        }
+    }
+    Err(error)
 }
 
-pub async fn rows(client: &Client, table: &str) -> Result<Vec<String>> {
+/// Number of rows and a number that changes with any of them.
+async fn summary(client: &Client, table: &str) -> Result<(i64, String)> {
+    let sql = format!("SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)), 0)::text FROM {table} t");
+    let row = client.query_one(&sql, &[]).await?;
+    Ok((row.get(0), row.get(1)))
+}
+
+async fn rows(client: &Client, table: &str) -> Result<Vec<String>> {
     let rows = client.query(&format!("SELECT t::text FROM {table} t ORDER BY 1"), &[]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
