@@ -9,7 +9,7 @@ use crate::setup::{Kind, Rig, on_both_brokers};
 
 on_both_brokers!(killed_in_the_middle_of_the_initial_snapshot_under_load, killed_while_streaming,);
 
-const EQUAL_WITHIN: Duration = Duration::from_secs(90);
+const EQUAL_WITHIN: Duration = Duration::from_secs(180);
 
 /// Inserts, updates, deletes of parents and children, `count` transactions.
 pub async fn write(client: &Client, count: i32) -> Result<()> {
@@ -36,8 +36,8 @@ async fn killed_in_the_middle_of_the_initial_snapshot_under_load(kind: Kind) -> 
     let mut rig = Rig::start("crash-snapshot", kind).await?;
     rig.source
         .batch_execute(
-            "INSERT INTO users (name) SELECT repeat('x', 200) || n FROM generate_series(1, 60000) n;
-             INSERT INTO posts (user_id, title) SELECT n, 'p' || n FROM generate_series(1, 60000) n;",
+            "INSERT INTO users (name) SELECT repeat('x', 200) || n FROM generate_series(1, 25000) n;
+             INSERT INTO posts (user_id, title) SELECT n, 'p' || n FROM generate_series(1, 25000) n;",
         )
         .await?;
     rig.worker.rest.create(&rig.source_connector()).await?;
