@@ -140,7 +140,7 @@ pub async fn tasks(State(server): State<Server>, Path(name): Path<String>) -> An
 }
 
 pub async fn task_status(State(server): State<Server>, Path((name, task)): Path<(String, String)>) -> Answer {
-    let task = task_number(&task)?;
+    let task = task_number(&name, &task)?;
     let status = server.herder.task_status(&name, task)?;
     Ok(Json(task_json(task, &status)).into_response())
 }
@@ -149,7 +149,7 @@ pub async fn restart_task(
     State(server): State<Server>,
     Path((name, task)): Path<(String, String)>,
 ) -> Answer {
-    server.herder.restart_task(&name, task_number(&task)?).await?;
+    server.herder.restart_task(&name, task_number(&name, &task)?).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -163,9 +163,11 @@ pub async fn reset_topics(State(server): State<Server>, Path(name): Path<String>
     Ok(StatusCode::ACCEPTED.into_response())
 }
 
-/// A number that is none is an unknown path for JAX-RS.
-fn task_number(text: &str) -> Result<u32, ApiError> {
-    text.parse().map_err(|_| ApiError::bare(StatusCode::NOT_FOUND, "HTTP 404 Not Found"))
+/// A number that is none is an unknown path; a task of a negative one is not known.
+fn task_number(connector: &str, text: &str) -> Result<u32, ApiError> {
+    let unknown = |message: String| ApiError::new(StatusCode::NOT_FOUND, message);
+    let number: i32 = text.parse().map_err(|_| unknown("HTTP 404 Not Found".to_owned()))?;
+    u32::try_from(number).map_err(|_| unknown(format!("Unknown task: {connector}-{number}")))
 }
 
 /// The configuration with its own name in it.

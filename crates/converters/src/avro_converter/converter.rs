@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use avro::{Strictness, compatibility, decode::Reader};
 use connect::settings::Properties;
-use connect::{Buffer, Converter, Decoder, Encoder, Fate, Schema, TaskError, Value};
+use connect::{Buffer, Converter, Decoder, Encoder, Schema, TaskError, Value};
 use futures::future::BoxFuture;
 use registry_client::{Client, ClientError, Reference, RegisterRequest, SchemaType};
 use tokio::runtime::Builder;
@@ -23,7 +23,8 @@ const MAGIC: u8 = 0;
 const HEADER_LENGTH: usize = 5;
 /// Deeper chains of references are refused.
 const REFERENCE_DEPTH_MAX: usize = 50;
-const SERIALIZATION_EXCEPTION: &str = "org.apache.kafka.common.errors.SerializationException";
+/// Connect's converter says so of whatever its deserializer throws.
+const NOT_AVRO: &str = "failed to deserialize data to Avro";
 
 pub(crate) struct AvroConverter(Arc<Inner>);
 
@@ -186,7 +187,7 @@ impl Converter for AvroConverter {
     fn writer_id(&self, payload: &[u8]) -> Result<u32, TaskError> {
         match payload {
             [MAGIC, a, b, c, d, ..] => Ok(u32::from_be_bytes([*a, *b, *c, *d])),
-            _ => Err(TaskError::new(Fate::Reject, SERIALIZATION_EXCEPTION, "Unknown magic byte!")),
+            _ => Err(TaskError::reject(format!("{NOT_AVRO}: unknown magic byte"))),
         }
     }
 
@@ -287,17 +288,18 @@ impl Decoder for AvroDecoder {
         let Some(buffer) = payload else { return Ok((None, Value::Null)) };
         let bytes = buffer.bytes();
         let Some(datum) = bytes.get(HEADER_LENGTH..) else {
-            return Err(TaskError::new(Fate::Reject, SERIALIZATION_EXCEPTION, "Unknown magic byte!"));
+            return Err(TaskError::reject(format!("{NOT_AVRO}: unknown magic byte")));
         };
         let schema = self.writer.schema.clone();
         if self.writer.is_raw {
             return Ok((schema, Value::Bytes(connect::Blob::slice(buffer, HEADER_LENGTH..bytes.len()))));
         }
         let source = Source { buffer, offset: HEADER_LENGTH };
-        let value = self.writer.plan.read(&mut Reader::new(datum), &source).map_err(|error| {
-            TaskError::new(Fate::Reject, SERIALIZATION_EXCEPTION, "Error deserializing Avro message")
-                .with_source(error)
-        })?;
+        let value = self
+            .writer
+            .plan
+            .read(&mut Reader::new(datum), &source)
+            .map_err(|error| TaskError::reject(format!("{NOT_AVRO}: {error}")).with_source(error))?;
         Ok((schema, value))
     }
 }

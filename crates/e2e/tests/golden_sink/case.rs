@@ -18,8 +18,8 @@ use serde_json::{Map, Value, json};
 use crate::Rig;
 use crate::ending::{self, Ending};
 
-/// How long a connector may take for one put.
-const PUT_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a connector may take for one put: a row whose parent is missing is held for a minute before it is rejected.
+const PUT_TIMEOUT: Duration = Duration::from_secs(100);
 const JSON_CONVERTER: &str = "org.apache.kafka.connect.json.JsonConverter";
 
 pub struct Case {

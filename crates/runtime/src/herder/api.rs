@@ -56,8 +56,11 @@ impl Herder {
         }
     }
 
+    /// Names, in the order in which Connect lists them.
     pub fn connectors(&self) -> Vec<String> {
-        self.0.configs.names()
+        let names: Properties =
+            self.0.configs.names().into_iter().map(|name| (name, String::new())).collect();
+        java_order(&names).into_keys().collect()
     }
 
     /// # Errors
