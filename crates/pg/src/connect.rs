@@ -9,7 +9,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::{Error, Result};
 use crate::sqlstate::ErrorClass;
-use crate::tls;
+use crate::{socket, tls};
 
 /// PostgreSQL's `sslmode`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -235,7 +235,8 @@ fn config(
         })
         .keepalives(settings.keepalives.is_some());
     if let Some(idle) = settings.keepalives {
-        config.keepalives_idle(idle);
+        config.keepalives_idle(idle).keepalives_interval(socket::PROBE_INTERVAL);
+        config.tcp_user_timeout(socket::UNACKNOWLEDGED_MAX);
     }
     if let Some(password) = settings.password_for(host, port) {
         config.password(password);
