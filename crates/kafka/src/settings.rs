@@ -25,7 +25,10 @@ pub(crate) const PRODUCER_WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes that one consumer fetches ahead, over all its partitions together as far as librdkafka can.
 const CONSUMER_QUEUE_KBYTES: u32 = 8 * 1024;
 /// Messages that one consumer fetches ahead per partition before it stops asking.
-const CONSUMER_QUEUE_MESSAGES_MIN: u32 = 20_000;
+const CONSUMER_QUEUE_MESSAGES_MIN: u32 = 10_000;
+
+/// Bytes that one fetch may bring.
+const FETCH_BYTES_MAX: i64 = 4 * 1024 * 1024;
 
 /// Java name, librdkafka name; the value passes as it is.
 const SAME: &[(&str, &str)] = &[
@@ -65,12 +68,10 @@ const SAME: &[(&str, &str)] = &[
     ("group.instance.id", "group.instance.id"),
     ("auto.offset.reset", "auto.offset.reset"),
     ("check.crcs", "check.crcs"),
-    ("fetch.max.bytes", "fetch.max.bytes"),
     ("fetch.min.bytes", "fetch.min.bytes"),
     ("fetch.max.wait.ms", "fetch.wait.max.ms"),
     ("heartbeat.interval.ms", "heartbeat.interval.ms"),
     ("isolation.level", "isolation.level"),
-    ("max.partition.fetch.bytes", "max.partition.fetch.bytes"),
     ("max.poll.interval.ms", "max.poll.interval.ms"),
     ("session.timeout.ms", "session.timeout.ms"),
     ("allow.auto.create.topics", "allow.auto.create.topics"),
@@ -212,8 +213,6 @@ fn defaults(kind: ClientKind) -> ClientConfig {
                 .set("enable.auto.commit", "false")
                 .set("enable.auto.offset.store", "false")
                 .set("auto.offset.reset", "earliest")
-                // Who takes over from a killed process waits for so long; Java's 45 s allow for its collector's pauses.
-                .set("session.timeout.ms", "10000")
                 // Java's default: a sink may be created before its topics.
                 .set("allow.auto.create.topics", "true")
                 // Topics and partitions that are made later are read within a second.
@@ -222,6 +221,7 @@ fn defaults(kind: ClientKind) -> ClientConfig {
                 // librdkafka's second between a full queue and the next fetch costs a second of latency.
                 .set("fetch.queue.backoff.ms", "5")
                 .set("fetch.wait.max.ms", "500")
+                .set("fetch.max.bytes", FETCH_BYTES_MAX.to_string())
                 .set("queued.max.messages.kbytes", CONSUMER_QUEUE_KBYTES.to_string())
                 .set("queued.min.messages", CONSUMER_QUEUE_MESSAGES_MIN.to_string());
         }
@@ -240,6 +240,10 @@ fn translate(
 ) -> Result<bool, Error> {
     let refuse = |reason: &str| Err(Error::Setting { key: key.to_owned(), reason: reason.to_owned() });
     match key {
+        // One answer of a broker lies in memory as a whole. A message that is larger comes all the same.
+        "fetch.max.bytes" | "max.partition.fetch.bytes" => {
+            config.set(key, number(key, value)?.min(FETCH_BYTES_MAX).to_string());
+        }
         // The producer's own: see `producer::rounds`.
         "buffer.memory" | "linger.ms" => {
             number(key, value)?;
