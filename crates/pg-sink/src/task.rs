@@ -14,7 +14,7 @@ use crate::settings::Settings;
 use crate::shared::{LoopGuard, Owned, QUEUE_BYTES_MAX, Shared, copied};
 
 /// What a record costs beside its bytes.
-const RECORD_BYTES: usize = 512;
+const RECORD_BYTES: usize = 1_500;
 
 /// A task of either JDBC sink.
 pub struct JdbcSink {

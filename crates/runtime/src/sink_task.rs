@@ -24,7 +24,9 @@ use crate::supervisor::{Change, Control};
 /// when a put was a transaction; here it only fills a queue.
 const POLL_RECORDS: usize = 1_000;
 /// Payload bytes of one `put`.
-const POLL_BYTES_MAX: usize = 4 * 1024 * 1024;
+const POLL_BYTES_MAX: usize = 1024 * 1024;
+/// More does not come faster: the sink makes its own batches of them.
+const POLL_RECORDS_MAX: usize = 2_000;
 /// How often a task without news gets the chance to write what it holds.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -120,7 +122,8 @@ fn consumer(context: &TaskContext, id: &TaskId, properties: &Properties) -> Resu
     };
     let messages_max =
         clients.get("max.poll.records").and_then(|text| text.parse().ok()).unwrap_or(POLL_RECORDS);
-    let limits = BatchLimits { messages_max: messages_max.max(1), bytes_max: POLL_BYTES_MAX };
+    let limits =
+        BatchLimits { messages_max: messages_max.clamp(1, POLL_RECORDS_MAX), bytes_max: POLL_BYTES_MAX };
     Consumer::new(&clients, &subscription, limits).map_err(kafka_failed)
 }
 

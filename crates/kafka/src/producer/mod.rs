@@ -28,7 +28,7 @@ use crate::acknowledged::Acknowledged;
 use crate::error::Error;
 use crate::settings::{ClientKind, ClientSettings, PRODUCER_WAITING_BYTES_MAX};
 pub use native::{HeaderTemplate, Topic};
-use rounds::{Limits, Rounds};
+use rounds::{Limits, Round, Rounds};
 
 /// Smallest round: below it, a round trip for each would be the limit.
 const ROUND_BYTES_MIN: usize = 256 * 1024;
@@ -75,6 +75,8 @@ struct Shared {
     /// The main queue, where delivery reports come.
     queue: NonNull<sys::rd_kafka_queue_t>,
     rounds: Mutex<Rounds>,
+    /// What was under way when the producer stopped: the client refers to its bytes, and is dropped first.
+    last_round: Mutex<Option<Round>>,
     acknowledged: Mutex<Acknowledged>,
     undelivered: Mutex<Vec<Undelivered>>,
     /// Wakes the one task that owns the producer when the prefix grew or a message failed.
@@ -137,6 +139,7 @@ impl Producer {
             client,
             queue: NonNull::new(queue).expect("every client has a main queue"),
             rounds: Mutex::new(Rounds::new(limits)),
+            last_round: Mutex::default(),
             acknowledged: Mutex::default(),
             undelivered: Mutex::default(),
             news: Notify::new(),
@@ -258,6 +261,9 @@ impl Drop for Producer {
         }
         // Messages that wait keep their topics, and those the client.
         self.shared.rounds.lock().clear();
+        if let Some(round) = &mut *self.shared.last_round.lock() {
+            round.forget_topics();
+        }
     }
 }
 

@@ -113,12 +113,15 @@ impl Drop for HeaderTemplate {
     }
 }
 
-/// Hands one message to librdkafka, which copies it.
-pub(super) fn produce(shared: &Shared, message: &Message<'_>) -> Result<(), RDKafkaErrorCode> {
+/// Hands one message to librdkafka, which copies the key and refers to the value.
+///
+/// # Safety
+/// The value's bytes must live until the message is acknowledged or the client is gone.
+pub(super) unsafe fn produce(shared: &Shared, message: &Message<'_>) -> Result<(), RDKafkaErrorCode> {
     let (key, key_len) = parts(message.key);
     let (value, value_len) = parts(message.value);
-    // SAFETY: all pointers live for the call, which copies them; the headers' copy becomes librdkafka's own when the
-    // call succeeds and is destroyed here when it does not.
+    // SAFETY: all pointers live for the call, and the value for longer; the headers' copy becomes librdkafka's own when
+    // the call succeeds and is destroyed here when it does not.
     let code = unsafe {
         let headers = message
             .headers
@@ -130,7 +133,7 @@ pub(super) fn produce(shared: &Shared, message: &Message<'_>) -> Result<(), RDKa
             sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_PARTITION,
             message.partition,
             sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_MSGFLAGS,
-            sys::RD_KAFKA_MSG_F_COPY,
+            0,
             sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_VALUE,
             value,
             value_len,

@@ -23,8 +23,11 @@ pub(super) fn run(shared: &Shared) {
         let next = shared.rounds.lock().next();
         match next {
             Next::HandOver(round) => {
-                hand_over(shared, round);
-                until_acknowledged(shared);
+                hand_over(shared, &round);
+                match until_acknowledged(shared) {
+                    Wait::Acknowledged => shared.rounds.lock().recycle(round),
+                    Wait::Stopped => *shared.last_round.lock() = Some(round),
+                }
             }
             Next::At(due) => std::thread::park_timeout(due.saturating_duration_since(Instant::now())),
             Next::Nothing => std::thread::park(),
@@ -32,28 +35,36 @@ pub(super) fn run(shared: &Shared) {
     }
 }
 
-fn hand_over(shared: &Shared, round: Round) {
+fn hand_over(shared: &Shared, round: &Round) {
     let mut failed = vec![];
     for message in round.messages() {
-        if let Err(code) = native::produce(shared, &message) {
+        // SAFETY: the round is kept until it is acknowledged, or as long as the client.
+        if let Err(code) = unsafe { native::produce(shared, &message) } {
             let what = format!("produce to {}", message.topic.name());
             failed.push(Undelivered { number: message.number, error: Error::Kafka { what, code } });
         }
     }
-    shared.rounds.lock().recycle(round);
     if !failed.is_empty() {
         shared.undelivered.lock().extend(failed);
         shared.tell();
     }
 }
 
-fn until_acknowledged(shared: &Shared) {
+enum Wait {
+    Acknowledged,
+    /// The producer stops; messages may still be under way.
+    Stopped,
+}
+
+fn until_acknowledged(shared: &Shared) -> Wait {
     loop {
         // SAFETY: the client lives in `shared`. Reports come as events, so this only waits.
         let code = unsafe { sys::rd_kafka_flush(shared.native(), FLUSH_WAIT_MS) };
-        let waits = RDKafkaErrorCode::from(code) == RDKafkaErrorCode::OperationTimedOut;
-        if !waits || shared.stopping.load(Ordering::Acquire) {
-            return;
+        if RDKafkaErrorCode::from(code) != RDKafkaErrorCode::OperationTimedOut {
+            return Wait::Acknowledged;
+        }
+        if shared.stopping.load(Ordering::Acquire) {
+            return Wait::Stopped;
         }
     }
 }

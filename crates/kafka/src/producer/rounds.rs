@@ -124,6 +124,12 @@ impl Round {
         self.bytes.len() + self.entries.len() * ENTRY_BYTES
     }
 
+    /// Lets the topics go, which keep the client; the bytes stay.
+    pub fn forget_topics(&mut self) {
+        self.entries.clear();
+        self.topics.clear();
+    }
+
     fn clear(&mut self) {
         self.entries.clear();
         self.bytes.clear();
