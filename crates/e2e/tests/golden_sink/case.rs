@@ -20,6 +20,16 @@ use crate::ending::{self, Ending};
 
 /// How long a connector may take for one put: a row whose parent is missing is held for a minute before it is rejected.
 const PUT_TIMEOUT: Duration = Duration::from_secs(100);
+/// A database is used again: making one takes longer than a case.
+const EMPTY: &str = "
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid();
+    DO $$ DECLARE name text; BEGIN
+        FOR name IN SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' LOOP
+            EXECUTE format('DROP SCHEMA %I CASCADE', name);
+        END LOOP;
+        CREATE SCHEMA public;
+    END $$";
 const JSON_CONVERTER: &str = "org.apache.kafka.connect.json.JsonConverter";
 
 pub struct Case {
@@ -56,9 +66,9 @@ impl Case {
     /// # Errors
     /// The case could not be played; that the connector fails is an ending.
     pub async fn run(&self, rig: &Rig) -> Result<Ending> {
-        let database = self.name.replace('-', "_");
-        rig.cluster.database(&database, "TEMPLATE template0").await?;
+        let database = rig.databases.lock().await.pop().context("as many databases as cases at once")?;
         let client = rig.cluster.connect(&database).await?;
+        client.batch_execute(EMPTY).await?;
         for sql in list(&self.recorded["pre_sql"]) {
             client.batch_execute(sql.as_str().context("a statement")?).await?;
         }
@@ -72,9 +82,7 @@ impl Case {
         let error = self.play(rig, &database, &topics).await?;
         rig.worker.rest.delete(&self.name).await?;
         let tables = ending::tables(&client).await?;
-        drop(client);
-        let admin = rig.cluster.connect(USER).await?;
-        admin.batch_execute(&format!("DROP DATABASE \"{database}\" WITH (FORCE)")).await?;
+        rig.databases.lock().await.push(database);
         Ok(Ending { error, before, tables: recorded_names(tables, &topics) })
     }
 

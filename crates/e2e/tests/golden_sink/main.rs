@@ -21,6 +21,7 @@ use e2e::postgres::{Cluster, ClusterOptions};
 use e2e::worker::{Worker, WorkerOptions};
 use futures::StreamExt as _;
 use kafka::{Admin, ClientSettings, Producer};
+use tokio::sync::Mutex;
 
 use case::Case;
 use pinned::Pinned;
@@ -34,6 +35,8 @@ pub struct Rig {
     pub worker: Worker,
     pub admin: Admin,
     pub producer: Producer,
+    /// Those that no case uses now.
+    pub databases: Mutex<Vec<String>>,
 }
 
 /// Cases that need what is still missing, by name, and what that is.
@@ -52,6 +55,11 @@ async fn run() -> Result<ExitCode> {
     let dir = scratch("golden-sink")?;
     let options = ClusterOptions { port: ports::free(), settings: &[] };
     let cluster = Cluster::create(&dir.path().join("postgres"), &options).await?;
+    let databases: Vec<String> =
+        (0..CASES_AT_ONCE.min(cases.len())).map(|number| format!("target_{number}")).collect();
+    for database in &databases {
+        cluster.database(database, "TEMPLATE template0").await?;
+    }
     let options = WorkerOptions {
         settings: vec!["offset.flush.interval.ms=200".to_owned()],
         ..WorkerOptions::default()
@@ -60,8 +68,13 @@ async fn run() -> Result<ExitCode> {
     // The records of one put arrive together when they were sent together.
     let settings =
         ClientSettings::new([("bootstrap.servers", worker.bootstrap.as_str()), ("linger.ms", "20")]);
-    let rig =
-        Arc::new(Rig { cluster, worker, admin: Admin::new(&settings)?, producer: Producer::new(&settings)? });
+    let rig = Arc::new(Rig {
+        cluster,
+        worker,
+        admin: Admin::new(&settings)?,
+        producer: Producer::new(&settings)?,
+        databases: Mutex::new(databases),
+    });
     let mut endings = futures::stream::iter(cases.into_iter().map(|case| {
         let rig = rig.clone();
         async move { (case.run(&rig).await, case) }
