@@ -18,5 +18,5 @@ pub use compacted_log::{CompactedLog, LogRecord};
 pub use consumer::{Consumer, ConsumerEvent};
 pub use error::Error;
 pub use message::{Message, MessageHeaders};
-pub use producer::{HeaderTemplate, Outgoing, Producer, Topic};
+pub use producer::{HeaderTemplate, OpenRound, Outgoing, Parts, Place, Producer, Topic};
 pub use settings::{ClientKind, ClientSettings};

@@ -23,7 +23,7 @@ pub struct ClientSettings {
 /// hides a few round trips, and what waits longer is better left in PostgreSQL.
 pub(crate) const PRODUCER_WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes that one consumer fetches ahead, over all its partitions together as far as librdkafka can.
-const CONSUMER_QUEUE_KBYTES: u32 = 8 * 1024;
+const CONSUMER_QUEUE_KBYTES: u32 = 4 * 1024;
 /// Messages that one consumer fetches ahead per partition before it stops asking.
 const CONSUMER_QUEUE_MESSAGES_MIN: u32 = 10_000;
 

@@ -10,7 +10,7 @@ use connect::{
     Value,
 };
 use converters::Role;
-use kafka::{HeaderTemplate, Message, MessageHeaders};
+use kafka::{HeaderTemplate, Message, MessageHeaders, Parts};
 
 use crate::connector_settings::ConverterSettings;
 use crate::failures::Stage;
@@ -73,67 +73,50 @@ pub struct RecordEncoder {
     keys: HashMap<EncoderKey, Prepared<Box<dyn Encoder>>, foldhash::fast::RandomState>,
     values: HashMap<EncoderKey, Prepared<Box<dyn Encoder>>, foldhash::fast::RandomState>,
     headers: Option<(Headers, Arc<HeaderTemplate>)>,
-    /// Bytes of the last encoded record.
-    key_bytes: Vec<u8>,
-    value_bytes: Vec<u8>,
 }
 
-/// The bytes of one record; valid until the next one is encoded.
-pub struct Encoded<'a> {
-    pub key: Option<&'a [u8]>,
-    pub value: Option<&'a [u8]>,
+/// What one record became: the lengths of its key and value, and its headers.
+pub struct Encoded {
+    pub parts: Parts,
     pub headers: Option<Arc<HeaderTemplate>>,
 }
 
 impl RecordEncoder {
     pub fn new(converters: Converters) -> Self {
-        Self {
-            converters,
-            keys: HashMap::default(),
-            values: HashMap::default(),
-            headers: None,
-            key_bytes: vec![],
-            value_bytes: vec![],
-        }
+        Self { converters, keys: HashMap::default(), values: HashMap::default(), headers: None }
     }
 
     pub fn classes(&self) -> &[String; 3] {
         &self.converters.classes
     }
 
-    /// Encodes one record. Waits only on the first record of a schema.
+    /// Appends one record's key and value to `out`. Waits only on the first record of a schema.
     ///
     /// # Errors
-    /// The step that failed; the record has no bytes then.
-    pub async fn encode(&mut self, record: &Record) -> Result<Encoded<'_>, StageError> {
+    /// The step that failed; nothing is appended then.
+    pub async fn encode(&mut self, record: &Record, out: &mut Vec<u8>) -> Result<Encoded, StageError> {
+        let start = out.len();
+        let result = self.parts(record, out).await;
+        if result.is_err() {
+            out.truncate(start);
+        }
+        result
+    }
+
+    async fn parts(&mut self, record: &Record, out: &mut Vec<u8>) -> Result<Encoded, StageError> {
         let headers = self.headers(record).map_err(StageError::at(Stage::HeaderConverter))?;
-        self.key_bytes.clear();
-        let key = encode_part(
-            &*self.converters.key,
-            &mut self.keys,
-            &record.topic,
-            record.key_schema.as_ref(),
-            &record.key,
-            &mut self.key_bytes,
-        )
-        .await
-        .map_err(StageError::at(Stage::KeyConverter))?;
-        self.value_bytes.clear();
-        let value = encode_part(
-            &*self.converters.value,
-            &mut self.values,
-            &record.topic,
-            record.value_schema.as_ref(),
-            &record.value,
-            &mut self.value_bytes,
-        )
-        .await
-        .map_err(StageError::at(Stage::ValueConverter))?;
-        Ok(Encoded {
-            key: key.then_some(&*self.key_bytes),
-            value: value.then_some(&*self.value_bytes),
-            headers,
-        })
+        let topic = &record.topic;
+        let key = Part { topic, schema: record.key_schema.as_ref(), value: &record.key };
+        let key = key
+            .encode(&*self.converters.key, &mut self.keys, out)
+            .await
+            .map_err(StageError::at(Stage::KeyConverter))?;
+        let value = Part { topic, schema: record.value_schema.as_ref(), value: &record.value };
+        let value = value
+            .encode(&*self.converters.value, &mut self.values, out)
+            .await
+            .map_err(StageError::at(Stage::ValueConverter))?;
+        Ok(Encoded { parts: Parts { key, value }, headers })
     }
 
     /// Most records of a task share one list of headers: its native form is built once.
@@ -157,25 +140,36 @@ impl RecordEncoder {
     }
 }
 
-async fn encode_part(
-    converter: &dyn Converter,
-    prepared: &mut HashMap<EncoderKey, Prepared<Box<dyn Encoder>>, foldhash::fast::RandomState>,
-    topic: &Arc<str>,
-    schema: Option<&Schema>,
-    value: &Value,
-    out: &mut Vec<u8>,
-) -> Result<bool, TaskError> {
-    let id = (topic.as_ptr() as usize, schema.map_or(0, Schema::id));
-    if let Some(known) = prepared.get_mut(&id) {
-        return known.codec.encode(value, out);
+/// A record's key or value.
+struct Part<'a> {
+    topic: &'a Arc<str>,
+    schema: Option<&'a Schema>,
+    value: &'a Value,
+}
+
+impl Part<'_> {
+    /// Appends the bytes and says how many; `None` is null.
+    async fn encode(
+        &self,
+        converter: &dyn Converter,
+        prepared: &mut HashMap<EncoderKey, Prepared<Box<dyn Encoder>>, foldhash::fast::RandomState>,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<usize>, TaskError> {
+        let start = out.len();
+        let id = (self.topic.as_ptr() as usize, self.schema.map_or(0, Schema::id));
+        let is_there = match prepared.get_mut(&id) {
+            Some(known) => known.codec.encode(self.value, out)?,
+            None => {
+                if prepared.len() >= PREPARED_MAX {
+                    prepared.clear();
+                }
+                let codec = converter.encoder(self.topic, self.schema).await?;
+                let known = Prepared { _topic: self.topic.clone(), _schema: self.schema.cloned(), codec };
+                prepared.entry(id).insert_entry(known).get_mut().codec.encode(self.value, out)?
+            }
+        };
+        Ok(is_there.then(|| out.len() - start))
     }
-    if prepared.len() >= PREPARED_MAX {
-        prepared.clear();
-    }
-    let mut codec = converter.encoder(topic, schema).await?;
-    let result = codec.encode(value, out);
-    prepared.insert(id, Prepared { _topic: topic.clone(), _schema: schema.cloned(), codec });
-    result
 }
 
 type DecoderKey = (usize, u32);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use connect::contract::{StoredOffsets, TaskId};
 use connect::settings::Properties;
 use connect::{Fate, Record, SourceBatch, SourceTask, TaskError, Verdict};
-use kafka::{Outgoing, Producer, Topic};
+use kafka::{OpenRound, Place, Producer, Topic};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use transforms::Chain;
 
@@ -22,6 +22,24 @@ use crate::herder::TaskContext;
 use crate::metrics::SourceMetrics;
 use crate::offsets::{InFlight, SourceOffsets};
 use crate::supervisor::{Change, Control};
+
+/// How a batch ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    All,
+    /// The task is to stop; the rest of the batch is not sent.
+    Stopped,
+}
+
+/// What a batch wrote.
+#[derive(Default)]
+struct Written {
+    records: u64,
+    bytes: usize,
+}
+
+/// Bytes of a key that an error shows.
+const KEY_SHOWN_MAX: usize = 200;
 
 /// A running source task; owned by its loop.
 struct Running {
@@ -131,35 +149,13 @@ impl Running {
         }
         self.metrics.polled.increment(batch.records.len() as u64);
         let is_empty = batch.records.is_empty();
-        let mut written_bytes = 0;
-        for mut record in batch.records {
-            if self.transform(&mut record).await? == Verdict::Drop {
-                continue;
-            }
-            let mut attempts = Attempts::default();
-            loop {
-                match self.produce(&record, control).await {
-                    Ok(bytes) => {
-                        written_bytes += bytes;
-                        break;
-                    }
-                    Err(failed) => {
-                        let class = class_of(failed.stage, self.encoder.classes());
-                        let at = Coordinates { stage: failed.stage, class };
-                        match self.failures.handle(None, &at, failed.error, &mut attempts).await? {
-                            Some(delay) => tokio::time::sleep(delay).await,
-                            None => break,
-                        }
-                    }
-                }
-            }
-            if control.is_stopped() {
-                return Ok(());
-            }
+        let mut round = self.producer.open();
+        let sent = self.send_records(batch.records, &mut round, control).await;
+        self.producer.close(round);
+        if sent? == Sent::Stopped {
+            return Ok(());
         }
-        self.producer.submit();
         let sent = self.producer.sent();
-        self.metrics.written_bytes.increment(written_bytes as u64);
         self.metrics.active.set((sent - self.producer.acknowledged()) as f64);
         if let Some(position) = batch.position {
             self.in_flight.sent(sent, position);
@@ -170,6 +166,69 @@ impl Running {
             }
         }
         Ok(())
+    }
+
+    async fn send_records(
+        &mut self,
+        records: Vec<Record>,
+        round: &mut OpenRound,
+        control: &mut Control,
+    ) -> Result<Sent, TaskError> {
+        let mut written = Written::default();
+        for mut record in records {
+            if self.transform(&mut record).await? == Verdict::Drop {
+                continue;
+            }
+            if self.wait_for_room(round, control).await == Sent::Stopped {
+                return Ok(Sent::Stopped);
+            }
+            let mut attempts = Attempts::default();
+            loop {
+                match self.produce(&record, round).await {
+                    Ok(bytes) => {
+                        written.records += 1;
+                        written.bytes += bytes;
+                        break;
+                    }
+                    Err(failed) => {
+                        let class = class_of(failed.stage, self.encoder.classes());
+                        let at = Coordinates { stage: failed.stage, class };
+                        match self.failures.handle(None, &at, failed.error, &mut attempts).await? {
+                            Some(delay) => {
+                                // What was made before does not wait for this one.
+                                self.producer.close(std::mem::take(round));
+                                tokio::time::sleep(delay).await;
+                                *round = self.producer.open();
+                            }
+                            None => break,
+                        }
+                    }
+                }
+            }
+            if control.is_stopped() {
+                return Ok(Sent::Stopped);
+            }
+        }
+        self.metrics.written.increment(written.records);
+        self.metrics.written_bytes.increment(written.bytes as u64);
+        Ok(Sent::All)
+    }
+
+    /// Waits while as much as may wait is waiting for the broker.
+    async fn wait_for_room(&mut self, round: &mut OpenRound, control: &mut Control) -> Sent {
+        while !self.producer.has_room(round) {
+            self.producer.close(std::mem::take(round));
+            let stopped = tokio::select! {
+                () = control.stopped() => true,
+                () = self.producer.changed() => false,
+            };
+            self.in_flight.acknowledged(self.producer.acknowledged());
+            *round = self.producer.open();
+            if stopped {
+                return Sent::Stopped;
+            }
+        }
+        Sent::All
     }
 
     async fn transform(&mut self, record: &mut Record) -> Result<Verdict, TaskError> {
@@ -183,47 +242,31 @@ impl Running {
         }
     }
 
-    /// Encodes and hands over one record; waits while the producer's queue is full. Returns its size.
-    async fn produce(&mut self, record: &Record, control: &mut Control) -> Result<usize, StageError> {
+    /// Encodes one record into the round. Returns its size.
+    async fn produce(&mut self, record: &Record, round: &mut OpenRound) -> Result<usize, StageError> {
         let produce = |error: TaskError| StageError { stage: Stage::KafkaProduce, error };
         let topic = self.topic(&record.topic).map_err(produce)?;
-        let encoded = self.encoder.encode(record).await?;
-        let message = Outgoing {
+        let start = round.buffer().len();
+        let encoded = self.encoder.encode(record, round.buffer()).await?;
+        let place = Place {
             topic: &topic,
             partition: record.partition,
-            key: encoded.key,
-            value: encoded.value,
             headers: encoded.headers.as_ref(),
             timestamp: record.timestamp,
         };
-        let bytes = encoded.key.map_or(0, <[u8]>::len) + encoded.value.map_or(0, <[u8]>::len);
-        loop {
-            match self.producer.send(&message) {
-                Ok(_) => break,
-                Err(error) if error.is_too_large() => {
-                    let key = encoded
-                        .key
-                        .map(|key| String::from_utf8_lossy(&key[..key.len().min(200)]).into_owned());
-                    let message = format!(
-                        "record of {bytes} bytes for topic {} with key {} is larger than the producer allows",
-                        record.topic,
-                        key.as_deref().unwrap_or("null")
-                    );
-                    let hint = "set producer.override.max.request.size, and max.message.bytes of the topic";
-                    return Err(produce(TaskError::reject(message).with_hint(hint)));
-                }
-                Err(error) if error.is_transient() => {
-                    tokio::select! {
-                        () = control.stopped() => return Ok(0),
-                        () = self.producer.changed() => {}
-                    }
-                    let acknowledged = self.producer.acknowledged();
-                    self.in_flight.acknowledged(acknowledged);
-                }
-                Err(error) => return Err(produce(TaskError::halt(error.to_string()))),
-            }
+        let bytes = encoded.parts.bytes();
+        if self.producer.is_too_large(encoded.parts) {
+            let key = &round.buffer()[start..start + encoded.parts.key.unwrap_or(0).min(KEY_SHOWN_MAX)];
+            let message = format!(
+                "record of {bytes} bytes for topic {} with key {} is larger than the producer allows",
+                record.topic,
+                encoded.parts.key.map_or("null".into(), |_| String::from_utf8_lossy(key)),
+            );
+            round.buffer().truncate(start);
+            let hint = "set producer.override.max.request.size, and max.message.bytes of the topic";
+            return Err(produce(TaskError::reject(message).with_hint(hint)));
         }
-        self.metrics.written.increment(1);
+        self.producer.enter(round, &place, encoded.parts);
         Ok(bytes)
     }
 

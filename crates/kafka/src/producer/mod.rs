@@ -48,9 +48,50 @@ pub struct Outgoing<'a> {
 }
 
 impl Outgoing<'_> {
-    /// Length of key and value.
-    fn bytes(&self) -> usize {
-        self.key.map_or(0, <[u8]>::len) + self.value.map_or(0, <[u8]>::len)
+    fn place(&self) -> Place<'_> {
+        Place {
+            topic: self.topic,
+            partition: self.partition,
+            headers: self.headers,
+            timestamp: self.timestamp,
+        }
+    }
+
+    fn parts(&self) -> Parts {
+        Parts { key: self.key.map(<[u8]>::len), value: self.value.map(<[u8]>::len) }
+    }
+}
+
+/// Where a message goes, and what it bears beside key and value.
+pub struct Place<'a> {
+    pub topic: &'a Topic,
+    /// As in [`Outgoing`].
+    pub partition: Option<i32>,
+    pub headers: Option<&'a Arc<HeaderTemplate>>,
+    pub timestamp: Option<i64>,
+}
+
+/// Lengths of a key and a value; `None` is null.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts {
+    pub key: Option<usize>,
+    pub value: Option<usize>,
+}
+
+impl Parts {
+    pub fn bytes(self) -> usize {
+        self.key.unwrap_or(0) + self.value.unwrap_or(0)
+    }
+}
+
+/// Messages that are being made, lent by the producer: their bytes are written where they stay.
+#[derive(Default)]
+pub struct OpenRound(Round);
+
+impl OpenRound {
+    /// Append the key's bytes, then the value's, then [`Producer::enter`] the message; or truncate to where they began.
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
+        self.0.buffer()
     }
 }
 
@@ -173,7 +214,7 @@ impl Producer {
     /// for this message, and it has no number.
     pub fn send(&self, message: &Outgoing<'_>) -> Result<u64, Error> {
         let refused = |code| Error::Kafka { what: format!("produce to {}", message.topic.name()), code };
-        if message.bytes() > self.message_bytes_max {
+        if self.is_too_large(message.parts()) {
             return Err(refused(RDKafkaErrorCode::MessageSizeTooLarge));
         }
         let (number, has_full) = {
@@ -184,6 +225,38 @@ impl Producer {
             self.submit();
         }
         number.ok_or_else(|| refused(RDKafkaErrorCode::QueueFull))
+    }
+
+    /// Lends the round that is being filled. It must be given back with [`Producer::close`], whatever happens: its
+    /// messages have numbers.
+    pub fn open(&mut self) -> OpenRound {
+        OpenRound(self.shared.rounds.lock().lend())
+    }
+
+    /// Whether another message may be made; else close the round, wait with [`Producer::changed`] and try again.
+    pub fn has_room(&self, round: &OpenRound) -> bool {
+        self.shared.rounds.lock().has_room(&round.0)
+    }
+
+    /// Whether librdkafka would refuse a message of this size.
+    pub fn is_too_large(&self, parts: Parts) -> bool {
+        parts.bytes() > self.message_bytes_max
+    }
+
+    /// Enters a message whose key and value are the last bytes of the round's buffer, and which is not too large.
+    /// Returns its number.
+    pub fn enter(&mut self, round: &mut OpenRound, place: &Place<'_>, parts: Parts) -> u64 {
+        let (number, is_full) = self.shared.rounds.lock().enter(&mut round.0, place, parts);
+        if is_full {
+            self.submit();
+        }
+        number
+    }
+
+    /// Takes the round back; everything that was entered may go now.
+    pub fn close(&mut self, round: OpenRound) {
+        self.shared.rounds.lock().give_back(round.0);
+        self.submit();
     }
 
     /// Everything that was taken may go now.

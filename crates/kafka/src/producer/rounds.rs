@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::native::{ANY_PARTITION, HeaderTemplate};
-use super::{Outgoing, Topic};
+use super::{Outgoing, Parts, Place, Topic};
 
 /// Memory of a waiting message beside its bytes.
 const ENTRY_BYTES: usize = std::mem::size_of::<Entry>();
@@ -55,21 +55,35 @@ pub(super) struct Round {
     batch_bytes: usize,
 }
 
-/// What a message adds to a batch.
-fn batch_bytes(message: &Outgoing<'_>) -> usize {
-    message.bytes() + message.headers.map_or(0, |headers| headers.bytes()) + FRAMING_BYTES
+impl Place<'_> {
+    /// What a message adds to a batch.
+    fn batch_bytes(&self, parts: Parts) -> usize {
+        parts.bytes() + self.headers.map_or(0, |headers| headers.bytes()) + FRAMING_BYTES
+    }
 }
 
 impl Round {
     fn push(&mut self, number: u64, message: &Outgoing<'_>) {
+        let mut part = |bytes: Option<&[u8]>| {
+            bytes.map(|bytes| {
+                self.bytes.extend_from_slice(bytes);
+                bytes.len()
+            })
+        };
+        let (key, value) = (part(message.key), part(message.value));
+        self.enter(number, &message.place(), Parts { key, value });
+    }
+
+    /// Enters a message whose key and value are the last bytes.
+    fn enter(&mut self, number: u64, place: &Place<'_>, parts: Parts) {
         if self.entries.is_empty() {
             self.first = number;
         }
         // Messages of one topic usually follow each other.
-        if self.topics.last().is_none_or(|last| !last.is(message.topic)) {
-            self.topics.push(message.topic.clone());
+        if self.topics.last().is_none_or(|last| !last.is(place.topic)) {
+            self.topics.push(place.topic.clone());
         }
-        let headers = match message.headers {
+        let headers = match place.headers {
             None => 0,
             Some(headers) => {
                 if self.headers.last().is_none_or(|last| !Arc::ptr_eq(last, headers)) {
@@ -78,21 +92,14 @@ impl Round {
                 self.headers.len() as u32
             }
         };
-        let mut part = |bytes: Option<&[u8]>| {
-            bytes.map(|bytes| {
-                self.bytes.extend_from_slice(bytes);
-                bytes.len() as u32
-            })
-        };
-        let (key, value) = (part(message.key), part(message.value));
-        self.batch_bytes += batch_bytes(message);
+        self.batch_bytes += place.batch_bytes(parts);
         self.entries.push(Entry {
             topic: self.topics.len() as u32 - 1,
             headers,
-            partition: message.partition.unwrap_or(ANY_PARTITION),
-            key,
-            value,
-            timestamp: message.timestamp.unwrap_or(0),
+            partition: place.partition.unwrap_or(ANY_PARTITION),
+            key: parts.key.map(|len| len as u32),
+            value: parts.value.map(|len| len as u32),
+            timestamp: place.timestamp.unwrap_or(0),
         });
     }
 
@@ -118,6 +125,11 @@ impl Round {
 
     fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// Where the next message's bytes go.
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
     }
 
     fn memory(&self) -> usize {
@@ -191,11 +203,13 @@ impl Rounds {
     pub fn push(&mut self, message: &Outgoing<'_>) -> Option<u64> {
         let waiting = self.full_bytes + self.open.memory();
         // One message always goes, however large.
-        if waiting > 0 && waiting + message.bytes() > self.limits.waiting_bytes {
+        if waiting > 0 && waiting + message.parts().bytes() > self.limits.waiting_bytes {
             return None;
         }
         if self.open.len() >= self.limits.round_messages
-            || (self.open.len() > 0 && self.open.batch_bytes + batch_bytes(message) > self.limits.round_bytes)
+            || (self.open.len() > 0
+                && self.open.batch_bytes + message.place().batch_bytes(message.parts())
+                    > self.limits.round_bytes)
         {
             self.close();
         }
@@ -211,6 +225,45 @@ impl Rounds {
         let round = std::mem::replace(&mut self.open, self.spare.pop().unwrap_or_default());
         self.full_bytes += round.memory();
         self.full.push_back(round);
+    }
+
+    /// Takes the open round out, to be filled without the lock. Nobody else may send before it is back.
+    pub fn lend(&mut self) -> Round {
+        std::mem::replace(&mut self.open, self.spare.pop().unwrap_or_default())
+    }
+
+    /// Takes it back.
+    pub fn give_back(&mut self, round: Round) {
+        let spare = std::mem::replace(&mut self.open, round);
+        self.recycle(spare);
+    }
+
+    /// Whether a lent round may go on being filled.
+    pub fn has_room(&self, lent: &Round) -> bool {
+        self.full_bytes + lent.memory() < self.limits.waiting_bytes
+    }
+
+    /// Enters a message whose key and value are the last bytes of the lent round; gives its number, and whether a round
+    /// became full.
+    pub fn enter(&mut self, lent: &mut Round, place: &Place<'_>, parts: Parts) -> (u64, bool) {
+        self.last += 1;
+        let is_full = lent.len() > 0
+            && (lent.len() >= self.limits.round_messages
+                || lent.batch_bytes + place.batch_bytes(parts) > self.limits.round_bytes);
+        if is_full {
+            let mut next = self.spare.pop().unwrap_or_default();
+            let start = lent.bytes.len() - parts.bytes();
+            next.bytes.extend_from_slice(&lent.bytes[start..]);
+            lent.bytes.truncate(start);
+            let full = std::mem::replace(lent, next);
+            self.full_bytes += full.memory();
+            self.full.push_back(full);
+        }
+        if lent.len() == 0 && !self.limits.linger.is_zero() {
+            lent.since = Some(Instant::now());
+        }
+        lent.enter(self.last, place, parts);
+        (self.last, is_full)
     }
 
     /// A round is waiting that no other message fits into.
