@@ -8,14 +8,19 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use tempfile::TempDir;
 
+use crate::guard;
+use crate::worker::Worker;
+
 /// The project's root.
 pub fn project() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Where the recordings are: `TIDEGATE_GOLDEN`, or the project's own.
+/// Where the recordings are: `TIDEGATE_GOLDEN` (from here, or from the project's root: cargo runs tests elsewhere than
+/// where it was called), or the project's own.
 pub fn folder() -> PathBuf {
-    std::env::var_os("TIDEGATE_GOLDEN").map_or_else(|| project().join("golden"), PathBuf::from)
+    let given = PathBuf::from(std::env::var_os("TIDEGATE_GOLDEN").unwrap_or_else(|| "golden".into()));
+    if given.is_dir() { given } else { project().join(given) }
 }
 
 /// Case names, or their beginnings with `*` behind, from the command line or, without any there, from `TIDEGATE_CASES`.
@@ -146,4 +151,16 @@ pub fn scratch(suite: &str) -> Result<TempDir> {
     let dir = tempfile::Builder::new().prefix(suite).tempdir_in("/var/tmp")?;
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755))?;
     Ok(dir)
+}
+
+/// A run that is killed leaves nothing behind: neither the worker, nor the server in `postgres`, nor the folder. After
+/// an orderly end the folder is gone, and with it the reason to do anything.
+///
+/// # Errors
+/// There is no shell.
+pub fn clean_up(dir: &TempDir, worker: &Worker) -> Result<()> {
+    let (dir, pid) = (dir.path().display(), worker.pid());
+    guard::at_end(&format!(
+        "[ -d {dir} ] && {{ kill -9 {pid}; kill -QUIT $(head -n 1 {dir}/postgres/postmaster.pid); sleep 1; rm -rf {dir}; }}"
+    ))
 }

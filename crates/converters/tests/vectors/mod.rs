@@ -12,12 +12,10 @@ use serde_json::{Map, Value as Json, json};
 /// Type names by path, for values without a schema.
 pub type Types = BTreeMap<String, String>;
 
-/// Where the recordings are: `TIDEGATE_GOLDEN`, or the project's own copy.
+/// Where the recordings are: `TIDEGATE_GOLDEN` (from here or from the project's root), or the project's own copy.
 pub fn folder() -> PathBuf {
-    match std::env::var_os("TIDEGATE_GOLDEN") {
-        Some(folder) => PathBuf::from(folder),
-        None => PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../golden")),
-    }
+    let given = PathBuf::from(std::env::var_os("TIDEGATE_GOLDEN").unwrap_or_else(|| "golden".into()));
+    if given.is_dir() { given } else { Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(given) }
 }
 
 /// Ids from the command line or, without any there, from `TIDEGATE_CASES`; none means all.

@@ -12,7 +12,7 @@ mod dead_letters; // the records of the queue
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use e2e::golden::{Outcome, Report, Wanted, folder, scratch};
+use e2e::golden::{Outcome, Report, Wanted, clean_up, folder, scratch};
 use e2e::ports;
 use e2e::postgres::{Cluster, ClusterOptions, PASSWORD, USER};
 use e2e::rest::Rest;
@@ -72,6 +72,7 @@ async fn run() -> Result<ExitCode> {
         ..WorkerOptions::default()
     };
     let worker = Worker::start(&dir.path().join("worker"), &options).await?;
+    clean_up(&dir, &worker)?;
     let rig = Rig { cluster, worker };
     let mut report = Report::new("golden_rest");
     for (scenario, is_wanted) in chosen.into_iter().take(last + 1) {

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use e2e::golden::{Outcome, Report, Wanted, folder, scratch};
+use e2e::golden::{Outcome, Report, Wanted, clean_up, folder, scratch};
 use e2e::ports;
 use e2e::postgres::{Cluster, ClusterOptions};
 use e2e::worker::{Worker, WorkerOptions};
@@ -65,6 +65,7 @@ async fn run() -> Result<ExitCode> {
         ..WorkerOptions::default()
     };
     let worker = Worker::start(&dir.path().join("worker"), &options).await?;
+    clean_up(&dir, &worker)?;
     // The records of one put arrive together when they were sent together.
     let settings =
         ClientSettings::new([("bootstrap.servers", worker.bootstrap.as_str()), ("linger.ms", "20")]);

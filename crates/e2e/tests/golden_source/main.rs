@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use e2e::golden::{Outcome, Report, Wanted, folder, scratch};
+use e2e::golden::{Outcome, Report, Wanted, clean_up, folder, scratch};
 use e2e::ports;
 use e2e::postgres::{Cluster, ClusterOptions};
 use e2e::worker::{Worker, WorkerOptions};
@@ -58,6 +58,7 @@ async fn run() -> Result<ExitCode> {
         ..WorkerOptions::default()
     };
     let worker = Worker::start(&dir.path().join("worker"), &options).await?;
+    clean_up(&dir, &worker)?;
     let rig = Arc::new(Rig { cluster, worker });
     let mut results = futures::stream::iter(cases.into_iter().map(|case| {
         let rig = rig.clone();
