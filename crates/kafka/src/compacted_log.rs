@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -28,6 +28,8 @@ use crate::settings::{ClientKind, ClientSettings};
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long reading to the end may take without an answer from the broker.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long brokers may take until all know a topic that was created: those that have just started take seconds.
+const CREATE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A record of the log. A null value deletes its key.
 #[derive(Clone, Debug)]
@@ -204,13 +206,15 @@ impl Drop for CompactedLog {
 async fn create(admin: &Admin, spec: &TopicSpec) -> Result<i32, Error> {
     admin.create_topic(spec).await?;
     // The answer to a creation may be ahead of what other brokers say of it.
-    for _ in 0..100 {
+    let deadline = Instant::now() + CREATE_TIMEOUT;
+    while Instant::now() < deadline {
         if let Some(count) = admin.partitions(Some(&spec.name)).await?.get(&spec.name) {
             return Ok(*count);
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    Err(Error::Timeout { what: format!("wait for topic {}", spec.name), millis: 5_000 })
+    let millis = CREATE_TIMEOUT.as_millis();
+    Err(Error::Timeout { what: format!("wait for topic {}", spec.name), millis })
 }
 
 fn follow(
