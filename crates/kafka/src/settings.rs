@@ -28,7 +28,7 @@ const CONSUMER_QUEUE_KBYTES: u32 = 4 * 1024;
 const CONSUMER_QUEUE_MESSAGES_MIN: u32 = 10_000;
 
 /// Bytes that one fetch may bring.
-const FETCH_BYTES_MAX: i64 = 4 * 1024 * 1024;
+const FETCH_BYTES_MAX: i64 = 2 * 1024 * 1024;
 
 /// Java name, librdkafka name; the value passes as it is.
 const SAME: &[(&str, &str)] = &[
@@ -392,14 +392,10 @@ mod tests {
             ClientKind::Producer,
             &[
                 ("bootstrap.servers", "a:1"),
-                ("buffer.memory", "33554432"),
+                ("max.request.size", "2000000"),
                 ("delivery.timeout.ms", "2147483647"),
             ],
-            &[
-                ("bootstrap.servers", "a:1"),
-                ("queue.buffering.max.kbytes", "32768"),
-                ("message.timeout.ms", "0"),
-            ],
+            &[("bootstrap.servers", "a:1"), ("message.max.bytes", "2000000"), ("message.timeout.ms", "0")],
         );
         check(
             ClientKind::Consumer,

@@ -28,7 +28,7 @@ use crate::waiting::RetryClock;
 use crate::write::{Outcome, Writer};
 
 /// Records of one batch: enough for statements of full size, little enough to be held twice.
-const BATCH_RECORDS_MAX: usize = 4_096;
+const BATCH_RECORDS_MAX: usize = 2_048;
 /// Fewer records are prepared faster than a thread is woken.
 const OVERLAP_RECORDS_MIN: usize = 256;
 /// Pause between attempts; doubled up to the longest.

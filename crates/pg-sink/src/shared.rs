@@ -12,7 +12,7 @@ use crate::batch::Part;
 use crate::prepare::Delivery;
 
 /// Bytes of messages that may wait before `put` waits.
-pub const QUEUE_BYTES_MAX: usize = 8 * 1024 * 1024;
+pub const QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// One partition that the task owns.
 #[derive(Debug)]

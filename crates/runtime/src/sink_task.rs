@@ -20,13 +20,11 @@ use crate::metrics::SinkMetrics;
 use crate::source_task::kafka_failed;
 use crate::supervisor::{Change, Control};
 
-/// Messages of one `put` where `consumer.override.max.poll.records` says nothing. Connect's 500 come from a time
-/// when a put was a transaction; here it only fills a queue.
-const POLL_RECORDS: usize = 1_000;
+/// Messages of one `put`, which `consumer.override.max.poll.records` may lower. More does not come faster: a put only
+/// fills a queue, and the sink makes its own batches of it.
+const POLL_RECORDS_MAX: usize = 1_000;
 /// Payload bytes of one `put`.
 const POLL_BYTES_MAX: usize = 1024 * 1024;
-/// More does not come faster: the sink makes its own batches of them.
-const POLL_RECORDS_MAX: usize = 2_000;
 /// How often a task without news gets the chance to write what it holds.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -121,7 +119,7 @@ fn consumer(context: &TaskContext, id: &TaskId, properties: &Properties) -> Resu
         (None, None) => return Err(TaskError::halt("neither topics nor topics.regex is set")),
     };
     let messages_max =
-        clients.get("max.poll.records").and_then(|text| text.parse().ok()).unwrap_or(POLL_RECORDS);
+        clients.get("max.poll.records").and_then(|text| text.parse().ok()).unwrap_or(POLL_RECORDS_MAX);
     let limits =
         BatchLimits { messages_max: messages_max.clamp(1, POLL_RECORDS_MAX), bytes_max: POLL_BYTES_MAX };
     Consumer::new(&clients, &subscription, limits).map_err(kafka_failed)

@@ -312,3 +312,86 @@ impl Rounds {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ClientSettings, Producer};
+
+    fn rounds(linger: Duration) -> Rounds {
+        Rounds::new(Limits { round_bytes: 400, round_messages: 5, waiting_bytes: 2_000, linger })
+    }
+
+    /// Messages as they are handed over: number, key, value.
+    fn handed_over(rounds: &mut Rounds) -> Vec<Vec<(u64, Option<Vec<u8>>, Option<Vec<u8>>)>> {
+        let mut all = vec![];
+        while let Next::HandOver(round) = rounds.next() {
+            let copy = |part: Option<&[u8]>| part.map(<[u8]>::to_vec);
+            all.push(
+                round.messages().map(|one| (one.number, copy(one.key), copy(one.value))).collect::<Vec<_>>(),
+            );
+            rounds.recycle(round);
+        }
+        all
+    }
+
+    #[test]
+    fn messages_keep_order_and_bytes_over_rounds() {
+        // Nothing listens there: a producer does not connect by being made.
+        let producer = Producer::new(&ClientSettings::new([("bootstrap.servers", "127.0.0.1:1")])).unwrap();
+        let topic = producer.topic("t").unwrap();
+        let message = |key: Option<&'static [u8]>, value: Option<&'static [u8]>| Outgoing {
+            topic: &topic,
+            partition: Some(0),
+            key,
+            value,
+            headers: None,
+            timestamp: None,
+        };
+        let mut rounds = rounds(Duration::ZERO);
+        assert_eq!(rounds.push(&message(Some(b"k"), None)), Some(1));
+        let mut lent = rounds.lend();
+        for number in 2..=13u64 {
+            let value = vec![number as u8; 40];
+            lent.buffer().extend_from_slice(&value);
+            let parts = Parts { key: None, value: Some(40) };
+            assert_eq!(rounds.enter(&mut lent, &message(None, None).place(), parts).0, number);
+        }
+        rounds.give_back(lent);
+        assert_eq!(rounds.push(&message(Some(b""), Some(b"end"))), Some(14));
+        let all = handed_over(&mut rounds);
+        assert_eq!(all.iter().map(Vec::len).collect::<Vec<_>>(), [5, 5, 4]);
+        let flat: Vec<_> = all.into_iter().flatten().collect();
+        assert!(flat.iter().zip(1..).all(|(message, number)| message.0 == number));
+        assert_eq!(flat[0].1.as_deref(), Some(&b"k"[..]));
+        assert_eq!((&flat[0].2, &flat[1].1), (&None, &None));
+        assert!(flat[1..13].iter().all(|(number, _, value)| value.as_deref() == Some(&[*number as u8; 40])));
+        assert_eq!((flat[13].1.as_deref(), flat[13].2.as_deref()), (Some(&b""[..]), Some(&b"end"[..])));
+    }
+
+    #[test]
+    fn what_waits_is_bounded_and_lingers() {
+        let producer = Producer::new(&ClientSettings::new([("bootstrap.servers", "127.0.0.1:1")])).unwrap();
+        let topic = producer.topic("t").unwrap();
+        let large = [0; 900];
+        let message = Outgoing {
+            topic: &topic,
+            partition: None,
+            key: None,
+            value: Some(&large),
+            headers: None,
+            timestamp: None,
+        };
+        let mut rounds = rounds(Duration::from_secs(3600));
+        assert_eq!(
+            [rounds.push(&message), rounds.push(&message), rounds.push(&message)],
+            [Some(1), Some(2), None]
+        );
+        // The first is a full round; the second may still grow.
+        assert!(matches!(rounds.next(), Next::HandOver(_)));
+        assert!(matches!(rounds.next(), Next::At(_)));
+        rounds.hurry();
+        assert!(matches!(rounds.next(), Next::HandOver(_)));
+        assert!(matches!(rounds.next(), Next::Nothing));
+    }
+}
