@@ -29,10 +29,12 @@ struct Published {
     connected: Gauge,
     position: Gauge,
     lag_bytes: Gauge,
+    queue_bytes: Gauge,
 }
 
 impl StreamMetrics {
-    pub fn new(server: &str) -> Self {
+    /// `queue_bytes_max` bounds what waits between the server's connection and the task.
+    pub fn new(server: &str, queue_bytes_max: usize) -> Self {
         let labels = || {
             [
                 ("plugin", "postgres".to_owned()),
@@ -40,6 +42,7 @@ impl StreamMetrics {
                 ("name", server.to_owned()),
             ]
         };
+        gauge!("debezium_metrics_MaxQueueSizeInBytes", &labels()).set(queue_bytes_max as f64);
         Self {
             filtered: 0,
             committed: 0,
@@ -61,6 +64,7 @@ impl StreamMetrics {
                 connected: gauge!("debezium_metrics_Connected", &labels()),
                 position: gauge!("tidegate_source_position_lsn", &labels()),
                 lag_bytes: gauge!("tidegate_source_lag_bytes", &labels()),
+                queue_bytes: gauge!("debezium_metrics_CurrentQueueSizeInBytes", &labels()),
             },
         }
     }
@@ -99,6 +103,11 @@ impl StreamMetrics {
     /// Nothing is left to send: not behind at all.
     pub fn caught_up(&self) {
         self.published.behind_millis.set(0.0);
+    }
+
+    /// How much of the queue is filled.
+    pub fn queued(&self, bytes: usize) {
+        self.published.queue_bytes.set(bytes as f64);
     }
 
     pub fn connected(&self, connected: Connected) {

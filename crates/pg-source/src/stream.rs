@@ -96,6 +96,11 @@ impl Stream {
         self.frames.confirm()
     }
 
+    /// Bytes that were read from the server and wait to be decoded.
+    pub fn queued_bytes(&self) -> usize {
+        self.frames.queued_bytes()
+    }
+
     pub fn received(&self) -> u64 {
         self.frames.received().0
     }

@@ -82,7 +82,7 @@ impl Task {
         partition.insert("server".to_owned(), settings.topic_prefix.clone().into());
         Self {
             envelopes: Envelopes::new(&settings, &task_number),
-            metrics: StreamMetrics::new(&settings.topic_prefix),
+            metrics: StreamMetrics::new(&settings.topic_prefix, settings.queue_bytes_max),
             task_number,
             partition: Arc::new(partition),
             state: State::Closed,
@@ -274,6 +274,7 @@ impl Task {
                         return Ok(());
                     }
                     self.metrics.publish();
+                    self.metrics.queued(0);
                     if self.wait_for_stream().await? == Waited::Position {
                         return Ok(());
                     }
@@ -368,6 +369,9 @@ impl Task {
         let mut output = std::mem::replace(&mut self.output, next);
         self.envelopes.complete(&mut output.records);
         self.metrics.publish();
+        if let State::Stream(stream) = &self.state {
+            self.metrics.queued(stream.queued_bytes());
+        }
         if let Some(position) = output.position {
             self.handed = Some(position);
             self.handed_at = Instant::now();

@@ -78,6 +78,11 @@ impl ReplicationConnection {
         self.wire.parameter(name)
     }
 
+    /// Bytes that wait for the consumer.
+    pub fn queued_bytes(&self) -> usize {
+        self.queue_bytes - self.room.available_permits()
+    }
+
     /// The walsender's process.
     pub fn process_id(&self) -> i32 {
         self.wire.process_id()
@@ -269,6 +274,8 @@ struct Shared {
 pub struct ReplicationStream {
     chunks: mpsc::Receiver<Result<Chunk>>,
     shared: Arc<Shared>,
+    room: Arc<Semaphore>,
+    queue_bytes: usize,
     task: JoinHandle<()>,
     process_id: i32,
 }
@@ -294,15 +301,17 @@ impl ReplicationStream {
         let shared = Arc::new(Shared::default());
         let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
         let process_id = wire.process_id();
+        let room = Arc::new(Semaphore::new(start.queue_bytes));
+        let queue_bytes = start.queue_bytes;
         let reader = Reader {
             wire,
             sender,
             shared: shared.clone(),
-            room: Arc::new(Semaphore::new(start.queue_bytes)),
-            queue_bytes: start.queue_bytes,
+            room: room.clone(),
+            queue_bytes,
             interval: start.feedback_interval,
         };
-        Self { chunks, shared, task: tokio::spawn(reader.run()), process_id }
+        Self { chunks, shared, room, queue_bytes, task: tokio::spawn(reader.run()), process_id }
     }
 
     /// The next chunk; `None` when the server ended the stream. Cancel-safe.
