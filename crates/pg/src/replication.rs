@@ -78,11 +78,6 @@ impl ReplicationConnection {
         self.wire.parameter(name)
     }
 
-    /// Bytes that wait for the consumer.
-    pub fn queued_bytes(&self) -> usize {
-        self.queue_bytes - self.room.available_permits()
-    }
-
     /// The walsender's process.
     pub fn process_id(&self) -> i32 {
         self.wire.process_id()
@@ -331,6 +326,11 @@ impl ReplicationStream {
     /// Newest position that came over the wire.
     pub fn received(&self) -> Lsn {
         Lsn(self.shared.received.load(Ordering::Acquire))
+    }
+
+    /// Bytes that wait for the consumer.
+    pub fn queued_bytes(&self) -> usize {
+        self.queue_bytes - self.room.available_permits()
     }
 
     /// The walsender's process.
