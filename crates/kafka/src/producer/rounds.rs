@@ -322,8 +322,11 @@ mod tests {
         Rounds::new(Limits { round_bytes: 400, round_messages: 5, waiting_bytes: 2_000, linger })
     }
 
-    /// Messages as they are handed over: number, key, value.
-    fn handed_over(rounds: &mut Rounds) -> Vec<Vec<(u64, Option<Vec<u8>>, Option<Vec<u8>>)>> {
+    /// Number, key, value.
+    type Seen = (u64, Option<Vec<u8>>, Option<Vec<u8>>);
+
+    /// Messages as they are handed over, by round.
+    fn handed_over(rounds: &mut Rounds) -> Vec<Vec<Seen>> {
         let mut all = vec![];
         while let Next::HandOver(round) = rounds.next() {
             let copy = |part: Option<&[u8]>| part.map(<[u8]>::to_vec);
