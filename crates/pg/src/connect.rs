@@ -56,6 +56,10 @@ pub struct ConnectSettings {
     pub connect_timeout: Duration,
     /// TCP keep-alives after this idle time; `None`: off.
     pub keepalives: Option<Duration>,
+    /// How long what was sent may stay unacknowledged, or the server's window closed, before the connection counts as
+    /// cut; `None`: the system's quarter of an hour. Only for sessions that send little: a server that works on a long
+    /// statement closes the window to what is sent behind it.
+    pub unacknowledged_max: Option<Duration>,
     /// Server settings for this session, sent at its start (`TimeZone`, `statement_timeout` …).
     pub options: Vec<(String, String)>,
     /// PostgreSQL's password file; by default `~/.pgpass`.
@@ -77,6 +81,7 @@ impl Default for ConnectSettings {
             ssl_password: None,
             connect_timeout: Duration::from_secs(10),
             keepalives: Some(Duration::from_secs(30)),
+            unacknowledged_max: None,
             options: vec![],
             passfile: None,
         }
@@ -236,7 +241,9 @@ fn config(
         .keepalives(settings.keepalives.is_some());
     if let Some(idle) = settings.keepalives {
         config.keepalives_idle(idle).keepalives_interval(socket::PROBE_INTERVAL);
-        config.tcp_user_timeout(socket::UNACKNOWLEDGED_MAX);
+    }
+    if let Some(longest) = settings.unacknowledged_max {
+        config.tcp_user_timeout(longest);
     }
     if let Some(password) = settings.password_for(host, port) {
         config.password(password);

@@ -28,10 +28,6 @@ pub(crate) enum Socket {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// How long a peer may leave what was sent unacknowledged. The system's own patience is a quarter of an hour, and the
-/// longer a cut lasts the later it tries again; a new connection is there at once. The peer's kernel acknowledges, so
-/// that a server which is busy with a large transaction is not taken for a dead one.
-pub(crate) const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(10);
 /// Between two probes of a silent connection.
 pub(crate) const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -52,8 +48,10 @@ pub(crate) async fn open(
         let keepalive = socket2::TcpKeepalive::new().with_time(idle).with_interval(PROBE_INTERVAL);
         let socket = socket2::SockRef::from(&stream);
         socket.set_tcp_keepalive(&keepalive)?;
-        #[cfg(target_os = "linux")]
-        socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))?;
+    }
+    #[cfg(target_os = "linux")]
+    if let Some(longest) = settings.unacknowledged_max {
+        socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(longest))?;
     }
     if encryption == Encryption::Plain {
         return Ok(Socket::Tcp(stream));

@@ -370,10 +370,15 @@ fn connect_settings(properties: &Properties, resolved: &Resolved) -> Result<Conn
         ssl_password: text("database.sslpassword").map(str::to_owned),
         connect_timeout,
         keepalives: resolved.boolean("database.tcpKeepAlive").then_some(Duration::from_secs(30)),
+        unacknowledged_max: Some(UNACKNOWLEDGED_MAX),
         options,
         passfile: None,
     })
 }
+
+/// A cut connection is noticed when the next status message is not acknowledged for so long. The longer a cut lasts the
+/// later the system tries again; a new connection is there at once.
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(10);
 
 /// What the text of values depends on, so that snapshot and stream read the same.
 fn session_options() -> Vec<(String, String)> {
