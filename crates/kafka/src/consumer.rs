@@ -1,11 +1,12 @@
 //! Messages in, as a member of a consumer group.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, DefaultConsumerContext};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -58,8 +59,13 @@ pub struct Consumer {
     client: Arc<BaseConsumer<DefaultConsumerContext>>,
     events: mpsc::Receiver<ConsumerEvent>,
     stopping: Arc<AtomicBool>,
+    paused: Arc<Paused>,
     thread: Option<JoinHandle<()>>,
 }
+
+/// Partitions that the task paused, until it resumes them or they are revoked: the thread, which pauses for its own
+/// reasons, leaves them alone.
+pub(crate) type Paused = Mutex<BTreeSet<Partition>>;
 
 impl Consumer {
     /// Joins the group in the background.
@@ -85,8 +91,10 @@ impl Consumer {
         };
         let (sender, events) = mpsc::channel(BATCHES_WAITING_MAX);
         let stopping = Arc::new(AtomicBool::new(false));
-        let thread = consumer_thread::spawn(client.clone(), sender, limits, watch, stopping.clone())?;
-        Ok(Self { client, events, stopping, thread: Some(thread) })
+        let paused = Arc::new(Paused::default());
+        let shared = consumer_thread::Shared { stopping: stopping.clone(), paused: paused.clone() };
+        let thread = consumer_thread::spawn(client.clone(), sender, limits, watch, shared)?;
+        Ok(Self { client, events, stopping, paused, thread: Some(thread) })
     }
 
     /// The next event. `None` after the thread ended, which only happens with the process. Cancel-safe.
@@ -107,17 +115,19 @@ impl Consumer {
             .map_err(|error| Error::new("commit offsets", &error))
     }
 
-    /// Stops fetching from these partitions; what was fetched already still arrives.
+    /// Stops fetching from these partitions, until they are resumed or revoked; what was fetched already still arrives.
     ///
     /// # Errors
     /// A partition that is not ours.
     pub fn pause(&self, partitions: &[Partition]) -> Result<(), Error> {
+        self.paused.lock().extend(partitions.iter().cloned());
         self.client.pause(&list(partitions)).map_err(|error| Error::new("pause partitions", &error))
     }
 
     /// # Errors
     /// A partition that is not ours.
     pub fn resume(&self, partitions: &[Partition]) -> Result<(), Error> {
+        self.paused.lock().retain(|paused| !partitions.contains(paused));
         self.client.resume(&list(partitions)).map_err(|error| Error::new("resume partitions", &error))
     }
 
@@ -162,7 +172,7 @@ impl Drop for Consumer {
     }
 }
 
-fn list(partitions: &[Partition]) -> TopicPartitionList {
+pub(crate) fn list(partitions: &[Partition]) -> TopicPartitionList {
     let mut list = TopicPartitionList::with_capacity(partitions.len());
     for (topic, partition) in partitions {
         list.add_partition(topic, *partition);

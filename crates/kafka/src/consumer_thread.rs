@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::Sender;
 use tokio::sync::oneshot;
 
-use crate::consumer::{BatchLimits, ConsumerEvent, Partition};
+use crate::consumer::{self, BatchLimits, ConsumerEvent, Partition, Paused};
 use crate::error::Error;
 use crate::message::{Message, MessageHeaders, TimestampType};
 use crate::pattern::PatternWatch;
@@ -30,22 +30,29 @@ const HAND_OVER_WAIT: Duration = Duration::from_millis(200);
 /// How long a rebalance waits for the task to write and commit what it has.
 const REVOKE_WAIT: Duration = Duration::from_secs(30);
 
+/// What the thread shares with the consumer.
+pub struct Shared {
+    pub stopping: Arc<AtomicBool>,
+    pub paused: Arc<Paused>,
+}
+
 pub fn spawn(
     client: Arc<Client>,
     events: Sender<ConsumerEvent>,
     limits: BatchLimits,
     mut watch: Option<PatternWatch>,
-    stopping: Arc<AtomicBool>,
+    shared: Shared,
 ) -> Result<JoinHandle<()>, Error> {
     let runtime = Handle::current();
     std::thread::Builder::new()
         .name("kafka-consumer".to_owned())
         .spawn(move || {
             let queue = Queue::of(&client);
+            let Shared { stopping, paused } = shared;
             let no_headers: MessageHeaders = Arc::from([]);
             let last_headers = no_headers.clone();
             let mut reader =
-                Reader { client, events, limits, runtime, topics: vec![], no_headers, last_headers };
+                Reader { client, events, limits, runtime, topics: vec![], no_headers, last_headers, paused };
             while !stopping.load(Ordering::Acquire) && !reader.events.is_closed() {
                 if let Some(watch) = &mut watch {
                     watch.look(&reader.client);
@@ -101,6 +108,7 @@ struct Reader {
     topics: Vec<(*mut sys::rd_kafka_topic_t, Arc<str>)>,
     no_headers: MessageHeaders,
     last_headers: MessageHeaders,
+    paused: Arc<Paused>,
 }
 
 impl Reader {
@@ -265,6 +273,7 @@ impl Reader {
                 }
                 return;
             }
+            let revoked = partitions.clone();
             let lost = sys::rd_kafka_assignment_lost(native) != 0;
             if !stopping.load(Ordering::Acquire) && !partitions.is_empty() {
                 let (done, wait) = oneshot::channel();
@@ -273,6 +282,9 @@ impl Reader {
                     let _ = self.runtime.block_on(async { tokio::time::timeout(REVOKE_WAIT, wait).await });
                 }
             }
+            // librdkafka would remember the pause and never read the partition when it comes back.
+            self.paused.lock().retain(|paused| !revoked.contains(paused));
+            let _ = self.client.resume(&consumer::list(&revoked));
             if cooperative {
                 sys::rd_kafka_error_destroy(sys::rd_kafka_incremental_unassign(native, list));
             } else {
@@ -309,7 +321,7 @@ impl Reader {
                     self.send_batch(late);
                     self.rebalance(event, stopping);
                     sys::rd_kafka_event_destroy(event);
-                    return;
+                    return self.go_on();
                 }
                 self.take(event, &mut late, stopping);
                 sys::rd_kafka_event_destroy(event);
@@ -317,7 +329,20 @@ impl Reader {
         }
         self.send_batch(batch);
         self.send_batch(late);
-        let _ = self.client.resume(&assigned);
+        self.go_on();
+    }
+
+    /// Reads on from all partitions but those that the task wants nothing of.
+    fn go_on(&self) {
+        let Ok(assigned) = self.client.assignment() else { return };
+        let paused = self.paused.lock().clone();
+        let wanted: Vec<Partition> = assigned
+            .elements()
+            .iter()
+            .map(|element| (element.topic().into(), element.partition()))
+            .filter(|partition| !paused.contains(partition))
+            .collect();
+        let _ = self.client.resume(&consumer::list(&wanted));
     }
 
     fn send_batch(&self, batch: Batch) {
