@@ -386,7 +386,7 @@ impl Engine {
         let limit = self.settings.hold_bytes_max;
         // Reading goes on when a quarter of the memory is free again.
         let full = self.hold.bytes() > if was_full { limit / 4 * 3 } else { limit };
-        state.full = if full { self.hold.partitions().cloned().collect() } else { vec![] };
+        state.full = if full { self.hold.to_pause(limit) } else { vec![] };
         drop(state);
         self.metrics.held(self.hold.count(), self.hold.bytes());
     }

@@ -43,6 +43,10 @@ pub struct Held {
     pub waited: Duration,
 }
 
+/// A partition holds much when it holds this part of all.
+const MUCH_DIVISOR: usize = 4;
+/// So many times the limit is held at most.
+const OVERDRAFT_MAX: usize = 4;
 /// Overhead of an entry beside its data.
 const ENTRY_BYTES: usize = 512;
 
@@ -154,8 +158,22 @@ impl Hold {
         self.offsets.iter().filter_map(|(partition, offsets)| Some((partition, offsets.first()?.0)))
     }
 
-    pub fn partitions(&self) -> impl Iterator<Item = &TopicPartition> {
-        self.offsets.keys()
+    /// Partitions to read no more of while there is no room: those that hold much of it. One that holds little, or least,
+    /// may be the one that what is held waits for (a topic of parents holds their deletes), and reading goes on there,
+    /// until even that is too much.
+    pub fn to_pause(&self, limit_bytes: usize) -> Vec<TopicPartition> {
+        if self.bytes > limit_bytes.saturating_mul(OVERDRAFT_MAX) {
+            return self.offsets.keys().cloned().collect();
+        }
+        let total: usize = self.offsets.values().map(BTreeSet::len).sum();
+        let least = self.offsets.values().map(BTreeSet::len).min().unwrap_or(0);
+        let spared = self.offsets.len() > 1;
+        let much = |count: usize| count * MUCH_DIVISOR >= total && !(spared && count == least);
+        self.offsets
+            .iter()
+            .filter(|(_, held)| much(held.len()))
+            .map(|(partition, _)| partition.clone())
+            .collect()
     }
 
     /// Adds waiting time to the changes that `counts`, and returns those that have waited long enough.
