@@ -238,7 +238,6 @@ fn translate(
     all: &ClientSettings,
     config: &mut ClientConfig,
 ) -> Result<bool, Error> {
-    let refuse = |reason: &str| Err(Error::Setting { key: key.to_owned(), reason: reason.to_owned() });
     match key {
         // One answer of a broker lies in memory as a whole. A message that is larger comes all the same.
         "fetch.max.bytes" | "max.partition.fetch.bytes" => {
@@ -282,6 +281,15 @@ fn translate(
                 .set("ssl.endpoint.identification.algorithm", if value.is_empty() { "none" } else { value });
         }
         "sasl.jaas.config" => jaas(value, config)?,
+        _ => return stores(key, value, all, config),
+    }
+    Ok(true)
+}
+
+/// Trust stores and key stores. `Ok(false)`: not one of their settings.
+fn stores(key: &str, value: &str, all: &ClientSettings, config: &mut ClientConfig) -> Result<bool, Error> {
+    let refuse = |reason: &str| Err(Error::Setting { key: key.to_owned(), reason: reason.to_owned() });
+    match key {
         "ssl.truststore.location" => match all.get("ssl.truststore.type") {
             Some(kind) if kind.eq_ignore_ascii_case("PEM") => {
                 config.set("ssl.ca.location", value);

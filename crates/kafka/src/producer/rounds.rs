@@ -42,7 +42,7 @@ struct Entry {
     timestamp: i64,
 }
 
-/// Messages with consecutive numbers, copied into one buffer.
+/// Messages with consecutive numbers, in one buffer that librdkafka refers to until they are acknowledged.
 #[derive(Default)]
 pub(super) struct Round {
     first: u64,
