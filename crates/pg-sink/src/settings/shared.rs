@@ -37,7 +37,8 @@ pub fn rows() -> Vec<Row> {
             .group(FOREIGN_KEYS, 3)
             .width(Width::Short)
             .display("Foreign key hold memory (bytes)")
-            .doc("Memory for waiting changes; above it the partitions that wait are not read further."),
+            .doc("Memory for waiting changes; above it the partitions that hold much of it are not read further, and \
+                  above four times as much none that holds any."),
     ]
 }
 
