@@ -21,7 +21,7 @@ pub struct ClientSettings {
 
 /// Bytes that wait in one producer for their turn; a smaller `buffer.memory` lowers it. More does not make it faster: it
 /// hides a few round trips, and what waits longer is better left in PostgreSQL.
-pub(crate) const PRODUCER_WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
+pub(crate) const PRODUCER_WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes that one consumer fetches ahead, over all its partitions together as far as librdkafka can.
 const CONSUMER_QUEUE_KBYTES: u32 = 4 * 1024;
 /// Messages that one consumer fetches ahead per partition before it stops asking.

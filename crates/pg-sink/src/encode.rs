@@ -7,9 +7,12 @@ use crate::columns::Signature;
 use crate::table_shape::TableShape;
 use crate::values::{ValueError, Wire};
 
+/// What stands before the elements of an array.
+pub const ARRAY_HEAD_BYTES: usize = 20;
+
 /// One dimension, elements may be null, counted from 1.
 fn begin(wire: Wire, count: usize, element_bytes: usize) -> Vec<u8> {
-    let mut out = Vec::with_capacity(20 + count * (4 + element_bytes));
+    let mut out = Vec::with_capacity(ARRAY_HEAD_BYTES + count * (4 + element_bytes));
     out.extend_from_slice(&1_i32.to_be_bytes());
     out.extend_from_slice(&1_i32.to_be_bytes());
     out.extend_from_slice(&wire.element_oid().to_be_bytes());

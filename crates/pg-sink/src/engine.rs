@@ -293,7 +293,7 @@ impl Engine {
                 }
                 warn!(connector = %self.id.connector, error = %error, "a table has changed, it is read again");
                 let target = self.target.as_mut().expect("a statement failed, so there is a session");
-                match resolve::refresh(target, &mut self.registry).await {
+                match resolve::refresh(&self.settings, target, &mut self.registry).await {
                     Ok(()) => Err(Stop::Replan),
                     Err(error) if error.class().is_transient() => {
                         // The statement will fail again, and then the catalogue is asked again.

@@ -15,6 +15,7 @@ mod batch; // records -> changes, last one of each key
 mod encode; // rows -> array parameters
 mod prepare; // the above, while another batch is written
 mod statement; // SQL for sets of rows
+mod load; // rows into an empty table
 mod target; // the session with the server
 mod write; // one batch, one transaction
 mod verdict; // what a failure means

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::columns::{Parameter, Signature};
 use crate::routing::TableName;
@@ -18,6 +19,8 @@ pub struct Entry {
     rank: usize,
     /// Whether the table was there when it was last looked for.
     present: bool,
+    /// Whether its rows are copied in: it was empty, and no copy failed since.
+    loading: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -65,6 +68,7 @@ impl Registry {
                     topics: HashSet::new(),
                     rank: 0,
                     present: true,
+                    loading: AtomicBool::new(false),
                 });
                 self.entries.len() - 1
             }
@@ -73,6 +77,20 @@ impl Registry {
         self.written = self.entries.iter().map(|entry| entry.shape.oid).collect();
         self.order();
         table
+    }
+
+    /// The table was found empty.
+    pub fn begin_load(&self, table: usize) {
+        self.entries[table].loading.store(true, Ordering::Relaxed);
+    }
+
+    /// A row was there already, or cannot be copied.
+    pub fn end_load(&self, table: usize) {
+        self.entries[table].loading.store(false, Ordering::Relaxed);
+    }
+
+    pub fn is_loading(&self, table: usize) -> bool {
+        self.entries[table].loading.load(Ordering::Relaxed)
     }
 
     /// The table is no longer there; its index stays taken.

@@ -7,6 +7,7 @@ use connect::{Record, TaskError};
 
 use crate::columns::{Body, Plan, Wanted, Wish, body_of, find_column};
 use crate::evolve;
+use crate::load;
 use crate::prepare::{PlanKey, Planned, REFUSAL_REMEMBERED};
 use crate::registry::Registry;
 use crate::routing::{self, TableName};
@@ -100,8 +101,8 @@ async fn table(
     if let Some(table) = registry.by_name(name) {
         return Ok(Some(Ok(table)));
     }
-    if let Some(shape) = load(target, name).await? {
-        return Ok(Some(Ok(enter(target, registry, name, shape))));
+    if let Some(shape) = read(target, name).await? {
+        return Ok(Some(Ok(enter(settings, target, registry, name, shape).await?)));
     }
     if if_missing == Missing::Skips {
         return Ok(None);
@@ -123,8 +124,8 @@ async fn table(
             if matches!(error.class(), pg::ErrorClass::DuplicateObject | pg::ErrorClass::Integrity) => {}
         Err(error) => return Err(error.context(format!("could not create table {name}")).into()),
     }
-    match load(target, name).await? {
-        Some(shape) => Ok(Some(Ok(enter(target, registry, name, shape)))),
+    match read(target, name).await? {
+        Some(shape) => Ok(Some(Ok(enter(settings, target, registry, name, shape).await?))),
         None => Err(Failure::Halt(TaskError::halt(format!(
             "table \"{name}\" cannot be found after it was created"
         )))),
@@ -144,8 +145,8 @@ async fn extend(
         return Ok(Ok(()));
     }
     // Somebody may have added them since the catalogue was read.
-    if let Some(shape) = load(target, name).await? {
-        enter(target, registry, name, shape);
+    if let Some(shape) = read(target, name).await? {
+        enter(settings, target, registry, name, shape).await?;
     }
     let shape = registry.shape(table).clone();
     let missing = lacking(settings, &shape, wanted);
@@ -166,8 +167,8 @@ async fn extend(
         Err(error) if error.class() == pg::ErrorClass::DuplicateObject => {}
         Err(error) => return Err(error.context(format!("could not add columns to {}", shape.quoted)).into()),
     }
-    if let Some(shape) = load(target, name).await? {
-        enter(target, registry, name, shape);
+    if let Some(shape) = read(target, name).await? {
+        enter(settings, target, registry, name, shape).await?;
     }
     Ok(Ok(()))
 }
@@ -179,23 +180,41 @@ fn lacking<'a>(settings: &Settings, shape: &TableShape, wanted: &'a Wanted) -> V
 }
 
 /// The table as the catalogue has it now.
-pub async fn load(target: &Target, name: &TableName) -> Result<Option<Arc<TableShape>>, pg::Error> {
+async fn read(target: &Target, name: &TableName) -> Result<Option<Arc<TableShape>>, pg::Error> {
     let schema = name.schema.as_deref().unwrap_or(&target.current_schema);
     table_shape::load(target.client(), schema, &name.name).await
 }
 
-fn enter(target: &mut Target, registry: &mut Registry, name: &TableName, shape: Arc<TableShape>) -> usize {
+/// Enters a table that is new, or its new shape.
+async fn enter(
+    settings: &Settings,
+    target: &mut Target,
+    registry: &mut Registry,
+    name: &TableName,
+    shape: Arc<TableShape>,
+) -> Result<usize, pg::Error> {
+    let first = registry.by_oid(shape.oid).is_none();
+    let empty =
+        first && load::is_candidate(settings, &shape) && load::is_empty(target.client(), &shape).await?;
     target.forget_statements();
-    registry.enter(name, shape)
+    let table = registry.enter(name, shape);
+    if empty {
+        registry.begin_load(table);
+    }
+    Ok(table)
 }
 
 /// Reads all known tables again.
-pub async fn refresh(target: &mut Target, registry: &mut Registry) -> Result<(), pg::Error> {
+pub async fn refresh(
+    settings: &Settings,
+    target: &mut Target,
+    registry: &mut Registry,
+) -> Result<(), pg::Error> {
     let names: Vec<TableName> = registry.entries().iter().map(|entry| entry.name.clone()).collect();
     for name in names {
-        match load(target, &name).await? {
+        match read(target, &name).await? {
             Some(shape) => {
-                enter(target, registry, &name, shape);
+                enter(settings, target, registry, &name, shape).await?;
             }
             None => registry.lost(&name),
         }
@@ -217,8 +236,8 @@ pub async fn expect(
         if registry.by_name(&name).is_some() {
             continue;
         }
-        if let Some(shape) = load(target, &name).await? {
-            let table = enter(target, registry, &name, shape);
+        if let Some(shape) = read(target, &name).await? {
+            let table = enter(settings, target, registry, &name, shape).await?;
             registry.feeds(table, topic);
         }
     }

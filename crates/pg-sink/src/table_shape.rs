@@ -53,6 +53,8 @@ pub struct TableShape {
     pub children: Vec<ChildLink>,
     /// Whether any constraint of it can be deferred.
     pub deferrable: bool,
+    /// Whether `COPY` means to it what `INSERT` means: there are no rules, and no row security.
+    pub takes_copies: bool,
 }
 
 impl TableShape {
@@ -101,9 +103,10 @@ const CHILDREN: &str = "SELECT k.confrelid, k.conrelid, k.conkey, k.confkey, k.c
 /// name: without quotes it means `bit(1)`.
 const TYPE_NAMES: &str = "SELECT t, pg_catalog.format_type(t, -1) FROM unnest($1::oid[]) AS t";
 
-/// Whether a unique or primary key constraint of the table can be deferred.
-const DEFERRABLE: &str =
-    "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_constraint WHERE conrelid = $1 AND condeferrable)";
+/// Whether a unique or primary key constraint of the table can be deferred, and whether `COPY` is as good as `INSERT`.
+const TRAITS: &str = "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_constraint WHERE conrelid = $1 AND condeferrable), \
+     EXISTS (SELECT 1 FROM pg_catalog.pg_class WHERE oid = $1 AND relkind IN ('r', 'p') AND NOT relhasrules \
+             AND NOT relrowsecurity)";
 
 /// The table's shape; `None` where there is no such table.
 pub async fn load(client: &Client, schema: &str, name: &str) -> pg::error::Result<Option<Arc<TableShape>>> {
@@ -117,7 +120,7 @@ pub async fn load(client: &Client, schema: &str, name: &str) -> pg::error::Resul
     }
     let related: HashMap<u32, catalog::Table> =
         catalog::tables(client, &related).await?.into_iter().map(|table| (table.oid, table)).collect();
-    let deferrable = client.query_one(DEFERRABLE, &[&oid]).await?.try_get(0)?;
+    let traits = client.query_one(TRAITS, &[&oid]).await?;
     let place = |attnum: i16| columns.iter().position(|column: &Column| column.attnum == attnum);
     let parents = table.foreign_keys.iter().filter_map(|key| parent_link(key, &related, place)).collect();
     let mut links = vec![];
@@ -131,7 +134,8 @@ pub async fn load(client: &Client, schema: &str, name: &str) -> pg::error::Resul
         columns,
         parents,
         children: links,
-        deferrable,
+        deferrable: traits.try_get(0)?,
+        takes_copies: traits.try_get(1)?,
     })))
 }
 

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
+use std::pin::pin;
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use futures::future::{BoxFuture, FutureExt, join_all};
-use futures::{StreamExt, TryStreamExt};
+use futures::{SinkExt, StreamExt, TryStreamExt};
 use pg::tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use pg::tokio_postgres::{Client, Statement};
 use pg::{Error, Session};
@@ -32,6 +33,8 @@ const REPLICA: &str = "SET session_replication_role = replica";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Op {
     Write,
+    /// A write of rows that are new.
+    Copy,
     Delete,
 }
 
@@ -150,6 +153,8 @@ impl Target {
 pub enum Step<'a> {
     Text(&'a str),
     Rows(&'a Prepared, &'a [Vec<u8>]),
+    /// Rows in COPY's form.
+    Copy(&'a Prepared, Bytes),
 }
 
 impl<'a> Step<'a> {
@@ -166,6 +171,12 @@ impl<'a> Step<'a> {
                     let rows = client.query_raw(&prepared.statement, params).await?;
                     let places = rows.map(|row| row.and_then(|row| row.try_get::<_, i64>(0)));
                     places.try_collect().await.map_err(Error::from)
+                }
+                Self::Copy(prepared, rows) => {
+                    let mut sink = pin!(client.copy_in::<_, Bytes>(&prepared.statement).await?);
+                    sink.send(rows).await?;
+                    sink.finish().await?;
+                    Ok(vec![])
                 }
             }
         }

@@ -12,6 +12,7 @@ use crate::batch::{Batch, Kind, Refusal};
 use crate::columns::Signature;
 use crate::encode;
 use crate::hold::Why;
+use crate::load;
 use crate::registry::Registry;
 use crate::settings::{ForeignKeys, Settings};
 use crate::statement::{self, Sql, Watch};
@@ -80,7 +81,7 @@ impl Writer<'_> {
         if jobs.is_empty() {
             return Ok(Outcome { left: vec![], refusals: std::mem::take(&mut batch.refusals) });
         }
-        let left = match self.together(batch, jobs).await {
+        let left = match self.with_copies(batch, jobs).await {
             Ok(left) => left,
             Err(error) if is_about_rows(&error) => {
                 tracing::debug!(%error, "batch is written in parts");
@@ -90,6 +91,32 @@ impl Writer<'_> {
             Err(error) => return Err(failure(error)),
         };
         Ok(Outcome { left, refusals: std::mem::take(&mut batch.refusals) })
+    }
+
+    /// The whole batch, with rows copied into tables that are loaded; without, where that fails.
+    async fn with_copies(&mut self, batch: &mut Batch, mut jobs: Vec<Job>) -> Result<Vec<Left>, Error> {
+        let mut loaded = vec![];
+        for job in &mut jobs {
+            let shape = &batch.tables[job.table_at].changes[job.rows[0] as usize].plan.shape;
+            if job.op == Op::Write
+                && job.rows.len() >= load::ROWS_MIN
+                && job.absent.is_empty()
+                && self.registry.is_loading(job.signature.table)
+                && load::is_possible(self.settings, shape, &job.signature)
+            {
+                job.op = Op::Copy;
+                loaded.push(job.signature.table);
+            }
+        }
+        match self.together(batch, jobs).await {
+            Err(error) if !loaded.is_empty() && error.code().is_some() && !error.class().is_transient() => {
+                tracing::debug!(%error, "rows are no longer copied in");
+                loaded.into_iter().for_each(|table| self.registry.end_load(table));
+                let jobs = self.jobs(batch);
+                self.together(batch, jobs).await
+            }
+            written => written,
+        }
     }
 
     /// The statements in their order; takes the encoded parameters out of the batch where they are still there.
@@ -139,7 +166,10 @@ impl Writer<'_> {
         for ((job, prepared), encoded) in jobs.iter().zip(&prepared).zip(&encoded) {
             if let Some(prepared) = prepared {
                 let params = if job.params.is_empty() { encoded } else { &job.params };
-                steps.push(Step::Rows(prepared, params));
+                steps.push(match job.op {
+                    Op::Copy => Step::Copy(prepared, load::rows(params, job.rows.len())),
+                    Op::Write | Op::Delete => Step::Rows(prepared, params),
+                });
             }
         }
         if !may_go_on {
@@ -391,6 +421,10 @@ impl Writer<'_> {
             Op::Write => {
                 statement::write(shape, &job.signature, &job.absent, self.settings.insert_mode, watch)
             }
+            Op::Copy => {
+                let text = load::statement(shape, &job.signature);
+                Some(Sql { text, returns_refused: false })
+            }
             Op::Delete => Some(statement::delete(shape, &job.signature, watch)),
         }
     }
@@ -437,7 +471,7 @@ fn encoded(batch: &Batch, job: &Job) -> Result<Vec<Vec<u8>>, TaskError> {
     let table = &batch.tables[job.table_at];
     match job.op {
         Op::Delete => Ok(encode::keys(table, &job.signature, &job.rows)),
-        Op::Write => encode::writes(&batch.records, table, &job.signature, &job.absent, &job.rows)
+        Op::Write | Op::Copy => encode::writes(&batch.records, table, &job.signature, &job.absent, &job.rows)
             .map_err(|mut bad| bad.swap_remove(0).1),
     }
 }

@@ -19,7 +19,7 @@ use crate::slot::Candidate;
 const PART_PAGES: i64 = 32_768;
 const PAGE_BYTES: i64 = 8192;
 /// Bytes of rows that may wait to be decoded.
-const QUEUE_BYTES: usize = 8 * 1024 * 1024;
+const QUEUE_BYTES: usize = 4 * 1024 * 1024;
 /// Chunks are bounded by bytes; this bounds their number for the channel's own sake.
 const CHUNKS_MAX: usize = 1024;
 

@@ -9,3 +9,4 @@ mod holding; // foreign keys, seen one by one
 mod random; // foreign keys, at random
 mod failures; // bad rows, lost connections, changed tables
 mod written; // what is written for which record
+mod loading; // the first rows of empty tables

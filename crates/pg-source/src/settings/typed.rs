@@ -147,7 +147,7 @@ pub struct Operations {
 }
 
 /// Queue for bytes from the socket where nothing else is said.
-const QUEUE_BYTES_DEFAULT: usize = 8 * 1024 * 1024;
+const QUEUE_BYTES_DEFAULT: usize = 4 * 1024 * 1024;
 const QUEUE_BYTES_MIN: usize = 64 * 1024;
 
 impl Settings {
