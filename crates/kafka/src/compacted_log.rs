@@ -104,7 +104,9 @@ impl CompactedLog {
             .map_err(|error| Error::new("create consumer", &error))?;
         let mut list = TopicPartitionList::new();
         for partition in 0..partitions {
-            list.add_partition_offset(&spec.name, partition, Offset::Beginning)
+            // librdkafka asks where the beginning is, and waits half a second before it asks again where it does not
+            // know the leader yet. What begins later is found by `auto.offset.reset`.
+            list.add_partition_offset(&spec.name, partition, Offset::Offset(0))
                 .map_err(|error| Error::new("assign", &error))?;
         }
         reader.assign(&list).map_err(|error| Error::new("assign", &error))?;
@@ -163,18 +165,9 @@ impl CompactedLog {
     /// No broker answered.
     pub async fn read_to_end(&self) -> Result<(), Error> {
         let (reader, name, partitions) = (self.reader.clone(), self.name.clone(), self.partitions);
-        let ends = tokio::task::spawn_blocking(move || {
-            (0..partitions)
-                .map(|partition| {
-                    reader
-                        .fetch_watermarks(&name, partition, READ_TIMEOUT)
-                        .map(|(_, high)| (partition, high))
-                        .map_err(|error| Error::new(format!("read the end of {name}"), &error))
-                })
-                .collect::<Result<Vec<_>, _>>()
-        })
-        .await
-        .map_err(|_| Error::Closed { what: "read log".to_owned() })??;
+        let ends = tokio::task::spawn_blocking(move || ends(&reader, &name, partitions))
+            .await
+            .map_err(|_| Error::Closed { what: "read log".to_owned() })??;
         loop {
             let moved = self.shared.moved.notified();
             if self.has_reached(&ends) {
@@ -201,6 +194,24 @@ impl Drop for CompactedLog {
             let _ = thread.join();
         }
     }
+}
+
+/// Next offsets of all partitions, asked for in one request per broker: the time -1 is Kafka's "latest".
+fn ends(reader: &Reader, name: &str, partitions: i32) -> Result<Vec<(i32, i64)>, Error> {
+    let failed = |error: &KafkaError| Error::new(format!("read the end of {name}"), error);
+    let mut list = TopicPartitionList::new();
+    for partition in 0..partitions {
+        list.add_partition_offset(name, partition, Offset::End).map_err(|error| failed(&error))?;
+    }
+    let found = reader.offsets_for_times(list, READ_TIMEOUT).map_err(|error| failed(&error))?;
+    found
+        .elements()
+        .iter()
+        .map(|element| {
+            element.error().map_err(|error| failed(&error))?;
+            Ok((element.partition(), element.offset().to_raw().unwrap_or(0).max(0)))
+        })
+        .collect()
 }
 
 async fn create(admin: &Admin, spec: &TopicSpec) -> Result<i32, Error> {

@@ -14,5 +14,5 @@ pub mod status; // what state everything is in
 pub mod herder; // who decides: configs in, tasks out
 pub mod metrics; // names and numbers
 
-pub use herder::{Herder, HerderError};
+pub use herder::{Herder, HerderError, HerderLoop};
 pub use settings::WorkerSettings;

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow};
 use broker::{Broker, BrokerSettings, Fsync};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use runtime::settings::address;
-use runtime::{Herder, WorkerSettings, properties};
+use runtime::{Herder, HerderLoop, WorkerSettings, properties};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -22,12 +22,9 @@ pub async fn run(file: Option<&Path>) -> Result<()> {
         listeners.push(bind(address(listener)).await.with_context(|| format!("REST API at {listener}"))?);
     }
     let broker = start_broker(&settings).await?;
-    let registry = start_registry(&settings).await?;
     let metrics = PrometheusBuilder::new().install_recorder().context("start metrics")?;
-    let (herder, herder_loop) = Herder::start(settings.clone()).await.with_context(|| {
-        let servers = settings.bootstrap_servers.as_deref().unwrap_or(&settings.broker_listener);
-        format!("Kafka at {servers}")
-    })?;
+    let (registry, (herder, herder_loop)) =
+        tokio::try_join!(start_registry(&settings), start_herder(&settings))?;
     let (stop, stopping) = watch::channel(());
     let mut servers = vec![];
     for listener in listeners {
@@ -46,7 +43,10 @@ pub async fn run(file: Option<&Path>) -> Result<()> {
     for server in servers {
         // Open connections of idle clients do not hold the process up.
         server.abort();
+        let _ = server.await;
     }
+    // Its readers of internal topics go before the broker that they read from.
+    drop(herder);
     if let Some(registry) = registry {
         registry.stop().await;
     }
@@ -55,6 +55,13 @@ pub async fn run(file: Option<&Path>) -> Result<()> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+async fn start_herder(settings: &WorkerSettings) -> Result<(Herder, HerderLoop)> {
+    Herder::start(settings.clone()).await.with_context(|| {
+        let servers = settings.bootstrap_servers.as_deref().unwrap_or(&settings.broker_listener);
+        format!("Kafka at {servers}")
+    })
 }
 
 /// The schema registry, with the embedded broker or where it was asked for.
