@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use connect::{Fate, TaskError};
+use connect::{Fate, TaskError, TopicPartition};
 
 use crate::batch::{Batch, Change, Kind, Part, TableBatch, fill_absent, sent_values};
 use crate::hold::{Held, Hold, Key, Why, detached, place};
 use crate::registry::Registry;
 use crate::settings::{InsertMode, Settings};
-use crate::shared::State;
+use crate::shared::{Owned, State};
 use crate::verdict::SQL_EXCEPTION;
 use crate::write::Left;
 
@@ -131,7 +131,8 @@ fn key_of(table: &TableBatch, change: &Change, topic: &str, partition: i32, offs
     place.into()
 }
 
-/// Whether everything has been read that could help a change of this table, so that its time runs.
+/// Whether everything has been read that could help a change of this table, so that its time runs. A partition that is
+/// paused because it holds too much brings nothing either: that must end in an error, not in standing still.
 pub fn nothing_can_help(registry: &Registry, state: &State, table: usize, why: Why) -> bool {
     let helpers: Vec<usize> = match why {
         Why::Parent => registry.parents(table).collect(),
@@ -139,7 +140,9 @@ pub fn nothing_can_help(registry: &Registry, state: &State, table: usize, why: W
         Why::Unique => vec![table],
     };
     let entries = registry.entries();
-    state.owned.iter().filter(|(_, owned)| !owned.at_end).all(|(partition, _)| {
+    let comes =
+        |(partition, owned): &(&TopicPartition, &Owned)| !owned.at_end && !state.full.contains(partition);
+    state.owned.iter().filter(comes).all(|(partition, _)| {
         let feeds = |table: &usize| entries[*table].topics.contains(&partition.topic);
         let known = entries.iter().any(|entry| entry.topics.contains(&partition.topic));
         // A topic from which nothing has come yet may feed any table.
@@ -148,7 +151,7 @@ pub fn nothing_can_help(registry: &Registry, state: &State, table: usize, why: W
 }
 
 /// The error of a change that has waited too long.
-pub fn timed_out(registry: &Registry, table: usize, held: &Held) -> TaskError {
+pub fn timed_out(registry: &Registry, state: &State, table: usize, held: &Held) -> TaskError {
     let shape = registry.shape(table);
     let names = |links: Vec<&String>| links.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
     let what = match held.why {
@@ -168,5 +171,8 @@ pub fn timed_out(registry: &Registry, table: usize, held: &Held) -> TaskError {
         SQL_EXCEPTION,
         format!("change of a row of {} was held back for too long: {what}{said}", shape.quoted),
     )
-    .with_hint("see foreign.key.hold.timeout.ms")
+    .with_hint(match state.full.is_empty() {
+        true => "see foreign.key.hold.timeout.ms",
+        false => "reading has paused because so much is held: raise foreign.key.hold.max.bytes",
+    })
 }

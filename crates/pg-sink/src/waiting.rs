@@ -159,7 +159,7 @@ impl Engine {
         let mut state = self.shared.state.lock();
         for (table, key) in &over {
             if let Some(held) = self.hold.get(*table, key) {
-                let error = held_rows::timed_out(&self.registry, *table, held);
+                let error = held_rows::timed_out(&self.registry, &state, *table, held);
                 state.rejected.push(Rejected { origin: held.record.origin.clone(), error });
             }
             if self.tolerance == Tolerance::None {

@@ -185,6 +185,27 @@ async fn a_partition_that_holds_too_much_pauses_alone() {
 }
 
 #[tokio::test]
+async fn a_hold_that_nothing_can_empty_ends_in_an_error() {
+    let options = [("foreign.key.hold.max.bytes", "65536"), ("foreign.key.hold.timeout.ms", "500")];
+    let mut rig = rig(&options).await;
+    rig.feed.write(vec![rig.user(1), rig.post(1, 1)]).await;
+    // Each refers to the next one, and the last of them lies behind what may be held.
+    let comment = |id: i32| rig.comments.upsert(vec![id.into(), 1.into(), 1.into(), (id + 1).into()]);
+    let comments = (0..1000).map(comment).collect();
+    rig.feed.write(comments).await;
+    assert!(rig.feed.paused.iter().any(|partition| &*partition.topic == "comments"));
+    rig.feed.reached_end("users");
+    rig.feed.reached_end("posts");
+    let started = Instant::now();
+    while rig.feed.rejected.is_empty() && started.elapsed() < Duration::from_secs(20) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        rig.feed.flush().await.unwrap();
+    }
+    let error = &rig.feed.rejected[0].error;
+    assert!(error.hint.as_deref().unwrap_or_default().contains("foreign.key.hold.max.bytes"), "{error:?}");
+}
+
+#[tokio::test]
 async fn what_was_held_of_a_closed_partition_is_forgotten() {
     let mut rig = rig(&[]).await;
     rig.feed.write(vec![rig.post(1, 1)]).await;
