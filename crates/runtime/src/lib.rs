@@ -1,6 +1,7 @@
 //! Runs connectors: the only crate that sees every station. It knows no HTTP.
 
 pub mod properties; // Java's .properties files, and the order of Java's maps
+mod providers; // ${file:…} and its like
 pub mod settings; // the worker's own settings
 pub mod plugins; // class names -> what runs them
 pub mod connector_settings; // what every connector has: class, topics, converters, errors

@@ -6,6 +6,8 @@ use std::time::Duration;
 use connect::settings::{Definition, Importance, Properties, Resolved, Validator, row};
 use kafka::ClientSettings;
 
+use crate::providers::Providers;
+
 /// A worker's settings, ready for use.
 #[derive(Clone, Debug)]
 pub struct WorkerSettings {
@@ -29,7 +31,9 @@ pub struct WorkerSettings {
     /// `None`: not started.
     pub registry_listener: Option<String>,
     pub allow_origin: Option<String>,
-    /// Everything as it was given: converters' defaults and client settings are taken from it by prefix.
+    /// Look up what configurations refer to.
+    pub providers: Providers,
+    /// Everything, with references looked up: converters' defaults and client settings are taken from it by prefix.
     pub all: Properties,
 }
 
@@ -85,6 +89,7 @@ pub fn definition() -> Definition {
         row("topic.tracking.enable").boolean().default("true").doc("Whether the topics of a connector are recorded."),
         row("topic.tracking.allow.reset").boolean().default("true").doc("Whether that record may be reset."),
         row("access.control.allow.origin").default("").doc("CORS: the origin that may call the REST API."),
+        row("config.providers").list().doc("Names of config providers, each with `config.providers.<name>.class` and `.param.*`: FileConfigProvider, DirectoryConfigProvider, EnvVarConfigProvider."),
         row("plugin.path").list().doc("Accepted; all plug-ins are built in."),
         row("broker.listener").default(BROKER_LISTENER_DEFAULT).doc("Where the embedded broker listens."),
         row("broker.data.dir").default("./tidegate-data").doc("Folder of the embedded broker's data."),
@@ -97,6 +102,8 @@ impl WorkerSettings {
     /// # Errors
     /// All errors together, one per line.
     pub fn new(properties: Properties) -> Result<Self, String> {
+        let providers = Providers::new(&properties)?;
+        let properties = providers.resolve(&properties);
         let values = definition().resolve(&properties);
         let errors = values.errors();
         if !errors.is_empty() {
@@ -138,6 +145,7 @@ impl WorkerSettings {
                 .map(str::to_owned)
                 .filter(|text| !text.is_empty()),
             bootstrap_servers,
+            providers,
             all: properties,
         })
     }

@@ -217,14 +217,16 @@ async fn run_once(
     properties: &Properties,
     control: Control,
 ) -> Result<(), TaskError> {
+    // At each start: a secret may have changed.
+    let properties = context.settings.providers.resolve(properties);
     match connector.role {
         Role::Source(plugin) => {
-            let task = (plugin.task)(properties, id)?;
-            source_task::run(context.clone(), id.clone(), properties.clone(), task, control).await
+            let task = (plugin.task)(&properties, id)?;
+            source_task::run(context.clone(), id.clone(), properties, task, control).await
         }
         Role::Sink(plugin) => {
-            let task = (plugin.task)(properties, id)?;
-            sink_task::run(context.clone(), id.clone(), properties.clone(), task, control).await
+            let task = (plugin.task)(&properties, id)?;
+            sink_task::run(context.clone(), id.clone(), properties, task, control).await
         }
     }
 }

@@ -35,12 +35,19 @@ impl Herder {
             class.ok_or_else(|| HerderError::bad_request("Connector config contains no connector type"))?;
         let connector = plugins::find(class).ok_or_else(|| unknown_class(class))?;
         let framework = connector.framework();
-        let mut common = framework.resolve(config);
-        self.check_common(connector, config, &mut common);
+        let looked_up = self.settings().providers.resolve(config);
+        let mut common = framework.resolve(&looked_up);
+        self.check_common(connector, &looked_up, &mut common);
         let definition = connector.definition();
-        let own = connector.validate(config).await;
+        let own = connector.validate(&looked_up).await;
         let mut answers = paired(&framework, common.answers());
         answers.extend(paired(&definition, own.answers()));
+        // What was looked up is secret: the answer shows what was given.
+        for (_, answer) in &mut answers {
+            if config.get(&answer.name) != looked_up.get(&answer.name) {
+                answer.value = config.get(&answer.name).cloned();
+            }
+        }
         let mut groups = framework.groups();
         groups.extend(definition.groups());
         Ok(Validation { class: class.to_owned(), groups, answers })
