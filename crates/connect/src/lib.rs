@@ -11,6 +11,7 @@ pub mod position; // how far a source has come
 pub mod fate; // what may be done about an error
 pub mod contract; // SourceTask, Transform, Converter, SinkTask
 pub mod settings; // tables of options: parsing, validation, documentation
+pub mod preflight; // what is missing outside, before anything runs
 
 pub use contract::{Converter, Decoder, Encoder, SinkTask, SourceTask, Transform, Verdict};
 pub use fate::{Fate, TaskError};

@@ -27,8 +27,10 @@ mod engine; // the writing loop
 mod waiting; // its part for what waits
 mod task; // the contract
 mod metrics;
+mod preflight; // what is missing at the target
 
 use connect::contract::TaskId;
+use connect::preflight::Finding;
 use connect::settings::{Definition, Properties, Resolved};
 use connect::{SinkTask, TaskError};
 use futures::future::BoxFuture;
@@ -38,7 +40,7 @@ pub use task::JdbcSink;
 
 /// `io.confluent.connect.jdbc.JdbcSinkConnector`.
 pub mod confluent {
-    use super::{BoxFuture, Definition, Flavour, Properties, Resolved, SinkTask, TaskError, TaskId};
+    use super::{BoxFuture, Definition, Finding, Flavour, Properties, Resolved, SinkTask, TaskError, TaskId};
 
     pub fn definition() -> Definition {
         Flavour::Confluent.definition()
@@ -53,11 +55,19 @@ pub mod confluent {
     pub fn task(properties: &Properties, id: &TaskId) -> Result<Box<dyn SinkTask>, TaskError> {
         super::task(Flavour::Confluent, properties, id)
     }
+
+    /// `topics`: those that are there; `None`: they could not be asked for.
+    pub fn preflight<'a>(
+        properties: &'a Properties,
+        topics: Option<&'a [String]>,
+    ) -> BoxFuture<'a, Vec<Finding>> {
+        Box::pin(super::preflight::preflight(Flavour::Confluent, properties, topics))
+    }
 }
 
 /// `io.debezium.connector.jdbc.JdbcSinkConnector`.
 pub mod debezium {
-    use super::{BoxFuture, Definition, Flavour, Properties, Resolved, SinkTask, TaskError, TaskId};
+    use super::{BoxFuture, Definition, Finding, Flavour, Properties, Resolved, SinkTask, TaskError, TaskId};
 
     pub fn definition() -> Definition {
         Flavour::Debezium.definition()
@@ -71,6 +81,14 @@ pub mod debezium {
     /// The configuration's errors, all at once.
     pub fn task(properties: &Properties, id: &TaskId) -> Result<Box<dyn SinkTask>, TaskError> {
         super::task(Flavour::Debezium, properties, id)
+    }
+
+    /// `topics`: those that are there; `None`: they could not be asked for.
+    pub fn preflight<'a>(
+        properties: &'a Properties,
+        topics: Option<&'a [String]>,
+    ) -> BoxFuture<'a, Vec<Finding>> {
+        Box::pin(super::preflight::preflight(Flavour::Debezium, properties, topics))
     }
 }
 

@@ -20,7 +20,15 @@ mod position; // how far the source has come
 mod heartbeat; // signs of life
 mod lag; // how far the server is ahead
 mod metrics; // what is counted
+mod preflight; // what is missing at the database
 mod failure; // PostgreSQL's failures -> what may be done
 
 pub use settings::{definition, validate_boxed as validate};
 pub use task::task;
+
+/// Looks at the database without changing it.
+pub fn preflight(
+    properties: &connect::settings::Properties,
+) -> futures::future::BoxFuture<'_, Vec<connect::preflight::Finding>> {
+    Box::pin(preflight::preflight(properties))
+}

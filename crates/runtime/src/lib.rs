@@ -12,6 +12,7 @@ mod source_task; // poll -> transforms -> converters -> produce -> offsets
 mod sink_task; // consume -> converters -> transforms -> put -> commit
 mod supervisor; // starts, stops and restarts tasks
 pub mod status; // what state everything is in
+pub mod preflight; // what is missing before a connector is made
 pub mod herder; // who decides: configs in, tasks out
 pub mod metrics; // names and numbers
 

@@ -1,6 +1,7 @@
 //! Class names to what runs them: the connectors that are built in.
 
 use connect::contract::TaskId;
+use connect::preflight::Finding;
 use connect::settings::{ConfigValue, Definition, Properties, Resolved};
 use connect::{SinkTask, SourceTask, TaskError};
 use futures::future::BoxFuture;
@@ -25,11 +26,15 @@ pub enum Role {
 /// Makes a task of a configuration that passed validation.
 pub type MakeTask<T> = fn(&Properties, &TaskId) -> Result<Box<T>, TaskError>;
 
+/// A look at the target, with the topics that are there, where they could be asked for.
+pub type LookAtSink = for<'a> fn(&'a Properties, Option<&'a [String]>) -> BoxFuture<'a, Vec<Finding>>;
+
 pub struct SourcePlugin {
     pub definition: fn() -> Definition,
     /// Parses and checks, with the database where it can be reached.
     pub validate: for<'a> fn(&'a Properties) -> BoxFuture<'a, Resolved>,
     pub task: MakeTask<dyn SourceTask>,
+    pub preflight: for<'a> fn(&'a Properties) -> BoxFuture<'a, Vec<Finding>>,
 }
 
 pub struct SinkPlugin {
@@ -38,21 +43,28 @@ pub struct SinkPlugin {
     pub task: MakeTask<dyn SinkTask>,
     /// Whether task configurations bear `task.id`, as Debezium's do.
     pub numbers_tasks: bool,
+    pub preflight: LookAtSink,
 }
 
-static POSTGRES_SOURCE: SourcePlugin =
-    SourcePlugin { definition: pg_source::definition, validate: pg_source::validate, task: pg_source::task };
+static POSTGRES_SOURCE: SourcePlugin = SourcePlugin {
+    definition: pg_source::definition,
+    validate: pg_source::validate,
+    task: pg_source::task,
+    preflight: pg_source::preflight,
+};
 static CONFLUENT_SINK: SinkPlugin = SinkPlugin {
     definition: pg_sink::confluent::definition,
     validate: pg_sink::confluent::validate,
     task: pg_sink::confluent::task,
     numbers_tasks: false,
+    preflight: pg_sink::confluent::preflight,
 };
 static DEBEZIUM_SINK: SinkPlugin = SinkPlugin {
     definition: pg_sink::debezium::definition,
     validate: pg_sink::debezium::validate,
     task: pg_sink::debezium::task,
     numbers_tasks: true,
+    preflight: pg_sink::debezium::preflight,
 };
 
 /// All connectors, sinks first, as the list of plugins shows them.
@@ -135,6 +147,14 @@ impl Connector {
         match self.role {
             Role::Source(plugin) => (plugin.validate)(properties).await,
             Role::Sink(plugin) => (plugin.validate)(properties).await,
+        }
+    }
+
+    /// What the connector would find outside.
+    pub async fn preflight(&self, properties: &Properties, topics: Option<&[String]>) -> Vec<Finding> {
+        match self.role {
+            Role::Source(plugin) => (plugin.preflight)(properties).await,
+            Role::Sink(plugin) => (plugin.preflight)(properties, topics).await,
         }
     }
 

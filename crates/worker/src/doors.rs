@@ -92,7 +92,7 @@ async fn start_broker(settings: &WorkerSettings) -> Result<Option<Broker>> {
     Ok(Some(started))
 }
 
-fn settings(file: Option<&Path>) -> Result<WorkerSettings> {
+pub fn settings(file: Option<&Path>) -> Result<WorkerSettings> {
     let properties = match file {
         None => properties::parse(""),
         Some(file) => {

@@ -3,6 +3,7 @@
 mod cli; // what a person types
 mod doors; // broker, registry and REST API: opened in this order, closed in the other
 mod log; // where the log goes
+mod preflight; // what `tidegate preflight` prints
 
 use std::process::ExitCode;
 
@@ -23,11 +24,19 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&anyhow::Error::new(error).context("start the runtime")),
     };
-    let cli::Command::Run { properties } = arguments.command;
-    match runtime.block_on(doors::run(properties.as_deref())) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&error),
-    }
+    let ended = match arguments.command {
+        cli::Command::Run { properties } => {
+            runtime.block_on(doors::run(properties.as_deref())).map(|()| ExitCode::SUCCESS)
+        }
+        cli::Command::Preflight { connector, worker } => {
+            let printed = runtime.block_on(preflight::run(&connector, worker.as_deref()));
+            return printed.unwrap_or_else(|error| {
+                failed(&error);
+                ExitCode::from(2)
+            });
+        }
+    };
+    ended.unwrap_or_else(|error| failed(&error))
 }
 
 /// mimalloc's `mi_option_purge_delay`, which the binding has no name for.
