@@ -56,12 +56,9 @@ pub mod confluent {
         super::task(Flavour::Confluent, properties, id)
     }
 
-    /// `topics`: those that are there; `None`: they could not be asked for.
-    pub fn preflight<'a>(
-        properties: &'a Properties,
-        topics: Option<&'a [String]>,
-    ) -> BoxFuture<'a, Vec<Finding>> {
-        Box::pin(super::preflight::preflight(Flavour::Confluent, properties, topics))
+    /// Looks at the target without changing it.
+    pub fn preflight(properties: &Properties) -> BoxFuture<'_, Vec<Finding>> {
+        Box::pin(super::preflight::preflight(Flavour::Confluent, properties))
     }
 }
 
@@ -83,12 +80,9 @@ pub mod debezium {
         super::task(Flavour::Debezium, properties, id)
     }
 
-    /// `topics`: those that are there; `None`: they could not be asked for.
-    pub fn preflight<'a>(
-        properties: &'a Properties,
-        topics: Option<&'a [String]>,
-    ) -> BoxFuture<'a, Vec<Finding>> {
-        Box::pin(super::preflight::preflight(Flavour::Debezium, properties, topics))
+    /// Looks at the target without changing it.
+    pub fn preflight(properties: &Properties) -> BoxFuture<'_, Vec<Finding>> {
+        Box::pin(super::preflight::preflight(Flavour::Debezium, properties))
     }
 }
 

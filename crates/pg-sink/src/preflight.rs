@@ -13,8 +13,8 @@ use crate::target::Target;
 /// What the role may do with a table.
 const PRIVILEGES: &str = "SELECT p, has_table_privilege($1::oid, p) FROM unnest($2::text[]) AS p";
 
-/// Looks at everything that the configuration needs. `topics` are those that are there, where they could be asked for.
-pub async fn preflight(flavour: Flavour, properties: &Properties, topics: Option<&[String]>) -> Vec<Finding> {
+/// Looks at everything that the configuration needs.
+pub async fn preflight(flavour: Flavour, properties: &Properties) -> Vec<Finding> {
     let settings = match Settings::read(flavour, properties) {
         Ok(settings) => settings,
         Err(errors) => {
@@ -23,28 +23,12 @@ pub async fn preflight(flavour: Flavour, properties: &Properties, topics: Option
         }
     };
     let mut findings = vec![];
-    if let Some(topics) = topics {
-        look_at_topics(&settings, topics, &mut findings);
-    }
     if let Err(error) = look(&settings, &mut findings).await {
         let remedy =
             error.hint().unwrap_or("correct connection.url, user and password, or the server").to_owned();
         findings.push(Finding::missing(error.to_string(), remedy));
     }
     findings
-}
-
-fn look_at_topics(settings: &Settings, topics: &[String], out: &mut Vec<Finding>) {
-    for topic in &settings.topics {
-        if topics.iter().any(|there| **there == **topic) {
-            out.push(Finding::fine(format!("topic \"{topic}\" is there")));
-        } else {
-            out.push(Finding::doubtful(
-                format!("topic \"{topic}\" does not exist yet"),
-                "start its source, or correct topics: the sink waits for it",
-            ));
-        }
-    }
 }
 
 async fn look(settings: &Settings, out: &mut Vec<Finding>) -> Result<(), pg::Error> {

@@ -26,15 +26,15 @@ pub enum Role {
 /// Makes a task of a configuration that passed validation.
 pub type MakeTask<T> = fn(&Properties, &TaskId) -> Result<Box<T>, TaskError>;
 
-/// A look at the target, with the topics that are there, where they could be asked for.
-pub type LookAtSink = for<'a> fn(&'a Properties, Option<&'a [String]>) -> BoxFuture<'a, Vec<Finding>>;
+/// Looks at the connector's database without changing it.
+pub type Look = for<'a> fn(&'a Properties) -> BoxFuture<'a, Vec<Finding>>;
 
 pub struct SourcePlugin {
     pub definition: fn() -> Definition,
     /// Parses and checks, with the database where it can be reached.
     pub validate: for<'a> fn(&'a Properties) -> BoxFuture<'a, Resolved>,
     pub task: MakeTask<dyn SourceTask>,
-    pub preflight: for<'a> fn(&'a Properties) -> BoxFuture<'a, Vec<Finding>>,
+    pub preflight: Look,
 }
 
 pub struct SinkPlugin {
@@ -43,7 +43,7 @@ pub struct SinkPlugin {
     pub task: MakeTask<dyn SinkTask>,
     /// Whether task configurations bear `task.id`, as Debezium's do.
     pub numbers_tasks: bool,
-    pub preflight: LookAtSink,
+    pub preflight: Look,
 }
 
 static POSTGRES_SOURCE: SourcePlugin = SourcePlugin {
@@ -150,11 +150,11 @@ impl Connector {
         }
     }
 
-    /// What the connector would find outside.
-    pub async fn preflight(&self, properties: &Properties, topics: Option<&[String]>) -> Vec<Finding> {
+    /// What the connector would find at its database.
+    pub async fn preflight(&self, properties: &Properties) -> Vec<Finding> {
         match self.role {
             Role::Source(plugin) => (plugin.preflight)(properties).await,
-            Role::Sink(plugin) => (plugin.preflight)(properties, topics).await,
+            Role::Sink(plugin) => (plugin.preflight)(properties).await,
         }
     }
 

@@ -5,6 +5,7 @@ mod connector_json; // as they wrote them
 mod broker_clients; // other people's clients on the embedded broker
 mod pgbench; // a load that is not of our making
 mod prerequisites; // what must hold before anything is created
+mod preflight; // what a look at the databases finds, and secrets that are kept elsewhere
 mod idle; // databases in which nothing happens
 mod disk_full; // the embedded broker without space
 mod crash; // kill -9 at the worst moment
