@@ -56,7 +56,7 @@ fn ordered<'a>(settings: &Settings, wanted: &'a Wanted) -> Vec<&'a Wish> {
     let all = || wanted.key.iter().chain(&wanted.values);
     match settings.flavour {
         Flavour::Debezium => all().collect(),
-        Flavour::Confluent => {
+        Flavour::Confluent | Flavour::Aiven => {
             let own = |wish: &&Wish| wish.column.starts_with("__connect_");
             let place = |wish: &Wish| match wish.source {
                 crate::columns::Source::Row(at) => Some(at),
@@ -138,7 +138,7 @@ fn type_of(flavour: Flavour, schema: &Schema, meaning: &Meaning) -> Option<Strin
         return Some(if element.ends_with("[]") { element } else { format!("{element}[]") });
     }
     match flavour {
-        Flavour::Confluent => confluent_type(schema, meaning),
+        Flavour::Confluent | Flavour::Aiven => confluent_type(schema, meaning),
         Flavour::Debezium => source_type(schema).or_else(|| debezium_type(schema, meaning)),
     }
 }

@@ -1,9 +1,9 @@
-//! Records to rows: the two JDBC sinks' options on one engine that writes PostgreSQL in sets.
+//! Records to rows: the JDBC sinks' options on one engine that writes PostgreSQL in sets.
 //!
 //! The way of a record: `task` queues it, `prepare` finds its plan and folds it into a batch, `write` sends the
 //! batch as one transaction of set-wise statements, and `hold` keeps what has to wait for another table's row.
 
-pub mod settings; // options of both connectors
+pub mod settings; // options of the connectors
 mod routing; // topic -> table
 mod values; // a record's value as a column takes it
 mod table_shape; // what the catalogue says about a table
@@ -59,6 +59,30 @@ pub mod confluent {
     /// Looks at the target without changing it.
     pub fn preflight(properties: &Properties) -> BoxFuture<'_, Vec<Finding>> {
         Box::pin(super::preflight::preflight(Flavour::Confluent, properties))
+    }
+}
+
+/// `io.aiven.connect.jdbc.JdbcSinkConnector`.
+pub mod aiven {
+    use super::{BoxFuture, Definition, Finding, Flavour, Properties, Resolved, SinkTask, TaskError, TaskId};
+
+    pub fn definition() -> Definition {
+        Flavour::Aiven.definition()
+    }
+
+    pub fn validate(properties: &Properties) -> BoxFuture<'_, Resolved> {
+        super::validate(Flavour::Aiven, properties)
+    }
+
+    /// # Errors
+    /// The configuration's errors, all at once.
+    pub fn task(properties: &Properties, id: &TaskId) -> Result<Box<dyn SinkTask>, TaskError> {
+        super::task(Flavour::Aiven, properties, id)
+    }
+
+    /// Looks at the target without changing it.
+    pub fn preflight(properties: &Properties) -> BoxFuture<'_, Vec<Finding>> {
+        Box::pin(super::preflight::preflight(Flavour::Aiven, properties))
     }
 }
 

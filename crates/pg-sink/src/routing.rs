@@ -3,7 +3,7 @@
 use connect::{Record, Schema, Value};
 
 use crate::columns::Body;
-use crate::settings::{Flavour, Quoting, Settings};
+use crate::settings::{Flavour, Names, Quoting, Settings};
 
 /// PostgreSQL cuts longer names off.
 const NAME_BYTES_MAX: usize = 63;
@@ -33,10 +33,17 @@ const SOURCE: &str = "${source.";
 
 /// The table of a topic, for formats that know no other placeholder.
 pub fn table_of_topic(settings: &Settings, topic: &str) -> Result<TableName, String> {
+    if let Some((_, table)) = settings.tables.iter().find(|(of, _)| of == topic) {
+        return parse(settings, table);
+    }
     let text = match settings.flavour {
-        Flavour::Confluent => settings.name_format.replace("${topic}", topic),
+        Flavour::Confluent | Flavour::Aiven => settings.name_format.replace("${topic}", topic),
         Flavour::Debezium => settings.name_format.replace("${topic}", &topic.replace('.', "_")),
     };
+    if settings.names == Names::Normalized {
+        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' };
+        return parse(settings, &text.chars().map(plain).collect::<String>());
+    }
     parse(settings, &text)
 }
 
@@ -162,6 +169,10 @@ mod tests {
     #[test]
     fn debezium_names() {
         let format = |text| [("collection.name.format", text)];
+        check(Flavour::Aiven, &[("table.name.normalize", "true")], "a.b-C", "a_b_C");
+        let mapped = [("topics.to.tables.mapping", "t:s.other, u:v"), ("sql.quote.identifiers", "false")];
+        check(Flavour::Aiven, &mapped, "t", "s.other");
+        check(Flavour::Aiven, &mapped, "U", "u");
         check(Flavour::Debezium, &[], "a.b.C", "a_b_c");
         check(Flavour::Debezium, &[("quote.identifiers", "true")], "a.b.C", "a_b_C");
         check(Flavour::Debezium, &[], "With-Dash", "With-Dash");

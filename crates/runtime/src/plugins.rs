@@ -59,6 +59,13 @@ static CONFLUENT_SINK: SinkPlugin = SinkPlugin {
     numbers_tasks: false,
     preflight: pg_sink::confluent::preflight,
 };
+static AIVEN_SINK: SinkPlugin = SinkPlugin {
+    definition: pg_sink::aiven::definition,
+    validate: pg_sink::aiven::validate,
+    task: pg_sink::aiven::task,
+    numbers_tasks: false,
+    preflight: pg_sink::aiven::preflight,
+};
 static DEBEZIUM_SINK: SinkPlugin = SinkPlugin {
     definition: pg_sink::debezium::definition,
     validate: pg_sink::debezium::validate,
@@ -74,6 +81,12 @@ pub static CONNECTORS: &[Connector] = &[
         version: "10.9.7",
         task_class: "io.confluent.connect.jdbc.sink.JdbcSinkTask",
         role: Role::Sink(&CONFLUENT_SINK),
+    },
+    Connector {
+        class: "io.aiven.connect.jdbc.JdbcSinkConnector",
+        version: "6.10.0",
+        task_class: "io.aiven.connect.jdbc.sink.JdbcSinkTask",
+        role: Role::Sink(&AIVEN_SINK),
     },
     Connector {
         class: "io.debezium.connector.jdbc.JdbcSinkConnector",

@@ -5,9 +5,9 @@ use connect::settings::{Definition, Importance, Kind, Standing, Validator, Width
 use super::shared;
 
 const CONNECTION: &str = "Connection";
-const WRITES: &str = "Writes";
-const MAPPING: &str = "Data Mapping";
-const DDL: &str = "DDL Support";
+pub const WRITES: &str = "Writes";
+pub const MAPPING: &str = "Data Mapping";
+pub const DDL: &str = "DDL Support";
 const DML: &str = "DML Support";
 const RETRIES: &str = "Retries";
 
@@ -15,12 +15,17 @@ pub const INSERT_MODES: &[&str] = &["insert", "upsert", "update"];
 pub const KEY_MODES: &[&str] = &["none", "kafka", "record_key", "record_value"];
 
 pub fn definition() -> Definition {
+    let mut rows = rows();
+    rows.extend(shared::rows());
+    Definition::new(rows)
+}
+
+pub fn rows() -> Vec<connect::settings::Row> {
     let mut rows = connection();
     rows.extend(writes());
     rows.extend(mapping());
     rows.extend(structure());
-    rows.extend(shared::rows());
-    Definition::new(rows)
+    rows
 }
 
 fn connection() -> Vec<connect::settings::Row> {

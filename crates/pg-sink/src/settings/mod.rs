@@ -1,6 +1,7 @@
-//! Options of both JDBC sinks, read once into one form.
+//! Options of the JDBC sinks, read once into one form.
 
 mod confluent; // the Confluent connector's table
+mod aiven; // its fork's
 mod debezium; // the Debezium connector's table
 mod read; // properties -> settings
 mod shared; // our own options, checks across options
@@ -14,20 +15,22 @@ use jiff::tz::TimeZone;
 use pg::ConnectSettings;
 use regex::Regex;
 
-/// Which of the two connectors' options and habits apply.
+/// Which connector's options apply, and its habits: Aiven's are Confluent's, and settings that were read know only two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flavour {
     Confluent,
+    Aiven,
     Debezium,
 }
 
 impl Flavour {
-    pub const ALL: [Self; 2] = [Self::Confluent, Self::Debezium];
+    pub const ALL: [Self; 3] = [Self::Confluent, Self::Aiven, Self::Debezium];
 
     /// The `connector.class`.
     pub fn class(self) -> &'static str {
         match self {
             Self::Confluent => "io.confluent.connect.jdbc.JdbcSinkConnector",
+            Self::Aiven => "io.aiven.connect.jdbc.JdbcSinkConnector",
             Self::Debezium => "io.debezium.connector.jdbc.JdbcSinkConnector",
         }
     }
@@ -35,6 +38,7 @@ impl Flavour {
     pub fn definition(self) -> Definition {
         match self {
             Self::Confluent => confluent::definition(),
+            Self::Aiven => aiven::definition(),
             Self::Debezium => debezium::definition(),
         }
     }
@@ -105,6 +109,14 @@ pub enum ForeignKeys {
     Replica,
 }
 
+/// What becomes of characters in the names of tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Names {
+    AsGiven,
+    /// All but letters, digits and `_` become `_`.
+    Normalized,
+}
+
 /// Which fields of a value are written.
 #[derive(Clone, Debug, Default)]
 pub enum FieldFilter {
@@ -154,6 +166,9 @@ pub struct Settings {
     pub key_mode: KeyMode,
     pub key_fields: Vec<String>,
     pub name_format: String,
+    /// Tables by topic, before the format.
+    pub tables: Vec<(String, String)>,
+    pub names: Names,
     pub create: Switch,
     pub evolve: Switch,
     pub quoting: Quoting,

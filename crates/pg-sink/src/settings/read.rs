@@ -8,7 +8,7 @@ use regex::Regex;
 use tracing::warn;
 
 use super::{
-    Deletes, FieldFilter, Flavour, ForeignKeys, InsertMode, KeyMode, Quoting, Settings, Switch,
+    Deletes, FieldFilter, Flavour, ForeignKeys, InsertMode, KeyMode, Names, Quoting, Settings, Switch,
     TimestampFields, Truncates, url, zone,
 };
 
@@ -30,6 +30,7 @@ pub fn settings(flavour: Flavour, properties: &Properties) -> Result<Settings, V
     let connect = connection(flavour, &resolved, properties).map_err(one)?;
     let mut settings = match flavour {
         Flavour::Confluent => confluent(&resolved, connect),
+        Flavour::Aiven => aiven(&resolved, connect),
         Flavour::Debezium => debezium(&resolved, connect),
     }
     .map_err(one)?;
@@ -88,6 +89,8 @@ fn common(flavour: Flavour, resolved: &Resolved, connect: ConnectSettings) -> Se
         key_mode: KeyMode::None,
         key_fields: vec![],
         name_format: String::new(),
+        tables: vec![],
+        names: Names::AsGiven,
         create: Switch::Off,
         evolve: Switch::Off,
         quoting: Quoting::Always,
@@ -138,6 +141,20 @@ fn confluent(resolved: &Resolved, connect: ConnectSettings) -> Result<Settings, 
     })
 }
 
+fn aiven(resolved: &Resolved, connect: ConnectSettings) -> Result<Settings, String> {
+    let pair = |text: &String| {
+        text.split_once(':').map(|(topic, table)| (topic.trim().to_owned(), table.trim().to_owned()))
+    };
+    let quoted = resolved.boolean("sql.quote.identifiers");
+    let normalized = resolved.boolean("table.name.normalize");
+    Ok(Settings {
+        quoting: if quoted { Quoting::Always } else { Quoting::Never },
+        tables: resolved.list("topics.to.tables.mapping").iter().filter_map(pair).collect(),
+        names: if normalized { Names::Normalized } else { Names::AsGiven },
+        ..confluent(resolved, connect)?
+    })
+}
+
 fn debezium(resolved: &Resolved, connect: ConnectSettings) -> Result<Settings, String> {
     let patterns = |name: &str| -> Result<Vec<Regex>, String> {
         not_empty(resolved.list(name))
@@ -184,7 +201,7 @@ pub fn connection(
         }
     }
     let user = match flavour {
-        Flavour::Confluent => "connection.user",
+        Flavour::Confluent | Flavour::Aiven => "connection.user",
         Flavour::Debezium => "connection.username",
     };
     if let Some(user) = resolved.text(user) {

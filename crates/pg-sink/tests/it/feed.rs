@@ -36,6 +36,7 @@ pub fn make(flavour: Flavour, properties: &Properties) -> Result<Box<dyn SinkTas
     let id = TaskId { connector: "test".into(), task: 0 };
     match flavour {
         Flavour::Confluent => pg_sink::confluent::task(properties, &id),
+        Flavour::Aiven => pg_sink::aiven::task(properties, &id),
         Flavour::Debezium => pg_sink::debezium::task(properties, &id),
     }
 }

@@ -13,7 +13,7 @@ use crate::rows::{Topic, int, text};
 async fn start(database: &Database, flavour: Flavour, more: &[(&str, &str)]) -> Feed {
     let mut options = vec![("connection.url", &*database.url), ("topics", "t")];
     options.extend(match flavour {
-        Flavour::Confluent => [("connection.user", "postgres"), ("pk.mode", "record_key")],
+        Flavour::Confluent | Flavour::Aiven => [("connection.user", "postgres"), ("pk.mode", "record_key")],
         Flavour::Debezium => [("connection.username", "postgres"), ("primary.key.mode", "record_key")],
     });
     options.extend([("insert.mode", "upsert"), ("delete.enabled", "true")]);
@@ -161,7 +161,7 @@ fn event(op: &str, id: i32, before: Option<&str>, after: Option<&str>) -> Draft 
 }
 
 #[tokio::test]
-async fn change_events_on_both_sinks() {
+async fn change_events_on_all_sinks() {
     for flavour in Flavour::ALL {
         let database = cluster().database().await;
         database.run("CREATE TABLE t(id int PRIMARY KEY, v text)").await;
