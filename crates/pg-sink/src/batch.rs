@@ -61,6 +61,12 @@ pub struct TableBatch {
 /// they fit.
 const STATEMENT_BYTES_MAX: usize = 2 * 1024 * 1024;
 
+/// A batch has several statements: the server works on the first while the others are on their way to it. With fewer rows
+/// a statement costs more for itself than for them.
+const WRITE_ROWS_MAX: usize = 512;
+/// A delete may read all of a table that refers to it, whatever the number of rows.
+const DELETE_ROWS_MAX: usize = 10_000;
+
 /// Rows of one statement.
 #[derive(Debug)]
 pub struct Group {
@@ -281,18 +287,18 @@ impl Batch {
         batch.superseded.push(earlier);
     }
 
-    /// Encodes what is written and what is deleted, `rows_max` rows in a statement.
-    pub fn encode(&mut self, rows_max: usize) {
+    /// Encodes what is written and what is deleted.
+    pub fn encode(&mut self) {
         for at in 0..self.tables.len() {
-            self.encode_table(at, rows_max);
+            self.encode_table(at);
         }
     }
 
     /// Groups the table's changes by statement and encodes them, as often as a row turns out to be bad.
-    pub fn encode_table(&mut self, at: usize, rows_max: usize) {
+    pub fn encode_table(&mut self, at: usize) {
         loop {
             let batch = &self.tables[at];
-            let (mut writes, mut deletes) = batch.groups(&self.records, rows_max);
+            let (mut writes, mut deletes) = batch.groups(&self.records);
             let mut bad = vec![];
             for group in &mut writes {
                 match encode::writes(&self.records, batch, &group.signature, &group.absent, &group.rows) {
@@ -329,17 +335,17 @@ impl Batch {
 
 impl TableBatch {
     /// Rows by statement.
-    fn groups(&self, records: &[Record], rows_max: usize) -> (Vec<Group>, Vec<Group>) {
+    fn groups(&self, records: &[Record]) -> (Vec<Group>, Vec<Group>) {
         let (mut writes, mut deletes) = (vec![], vec![]);
         for (row, change) in self.changes.iter().enumerate() {
             let row = row as u32;
             if matches!(change.kind, Kind::Delete | Kind::Replace) {
-                push_row(&mut deletes, &change.plan.key_signature, &[], (row, 0), rows_max);
+                push_row(&mut deletes, &change.plan.key_signature, &[], (row, 0), DELETE_ROWS_MAX);
             }
             if matches!(change.kind, Kind::Write | Kind::Replace) {
                 let origin = records[change.record as usize].kafka_origin();
                 let bytes = origin.map_or(0, |origin| origin.raw.size_bytes());
-                push_row(&mut writes, &change.plan.signature, &change.absent, (row, bytes), rows_max);
+                push_row(&mut writes, &change.plan.signature, &change.absent, (row, bytes), WRITE_ROWS_MAX);
             }
         }
         (writes, deletes)

@@ -39,7 +39,7 @@ pub fn complete(hold: &Hold, batch: &mut Batch, settings: &Settings) {
             }
         }
         if changed {
-            batch.encode_table(at, settings.statement_rows_max);
+            batch.encode_table(at);
         }
     }
 }
@@ -58,14 +58,14 @@ fn as_change(held: &Held) -> Change {
 }
 
 /// A batch of everything that is held.
-pub fn batch(hold: &Hold, rows_max: usize) -> Batch {
+pub fn batch(hold: &Hold) -> Batch {
     let mut batch = Batch::default();
     for (table, key, held) in hold.changes() {
         let record = batch.records.len() as u32;
         batch.records.push(held.record.clone());
         batch.enter_held(table, key, Change { record, ..as_change(held) });
     }
-    batch.encode(rows_max);
+    batch.encode();
     batch
 }
 

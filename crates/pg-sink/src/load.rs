@@ -59,18 +59,21 @@ pub fn statement(shape: &TableShape, signature: &Signature) -> String {
     format!("COPY {} ({}) FROM STDIN (FORMAT binary)", shape.quoted, names.join(", "))
 }
 
-/// Array parameters as rows in COPY's binary format: their elements have the same form in both.
-pub fn rows(params: &[Vec<u8>], count: usize) -> Bytes {
-    let bytes: usize = params.iter().map(Vec::len).sum();
-    let mut out = Vec::with_capacity(HEAD.len() + bytes + 2 * count + END.len());
+/// Array parameters, and how many elements each has, as rows in COPY's binary format: elements have the same form in both.
+pub fn rows(parts: &[(&[Vec<u8>], usize)]) -> Bytes {
+    let bytes =
+        |(params, count): &(&[Vec<u8>], usize)| params.iter().map(Vec::len).sum::<usize>() + 2 * count;
+    let mut out = Vec::with_capacity(HEAD.len() + parts.iter().map(bytes).sum::<usize>() + END.len());
     out.extend_from_slice(&HEAD);
-    let mut columns: Vec<&[u8]> = params.iter().map(|param| &param[ARRAY_HEAD_BYTES..]).collect();
-    for _ in 0..count {
-        out.extend_from_slice(&(params.len() as i16).to_be_bytes());
-        for column in &mut columns {
-            let (element, rest) = split_element(column);
-            out.extend_from_slice(element);
-            *column = rest;
+    for (params, count) in parts {
+        let mut columns: Vec<&[u8]> = params.iter().map(|param| &param[ARRAY_HEAD_BYTES..]).collect();
+        for _ in 0..*count {
+            out.extend_from_slice(&(params.len() as i16).to_be_bytes());
+            for column in &mut columns {
+                let (element, rest) = split_element(column);
+                out.extend_from_slice(element);
+                *column = rest;
+            }
         }
     }
     out.extend_from_slice(&END);

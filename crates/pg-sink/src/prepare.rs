@@ -136,7 +136,7 @@ impl Preparer {
                 break;
             }
         }
-        prepared.batch.encode(self.settings.statement_rows_max);
+        prepared.batch.encode();
         prepared
     }
 

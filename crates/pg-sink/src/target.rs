@@ -155,6 +155,8 @@ pub enum Step<'a> {
     Rows(&'a Prepared, &'a [Vec<u8>]),
     /// Rows in COPY's form.
     Copy(&'a Prepared, Bytes),
+    /// Another step has done it.
+    Nothing,
 }
 
 impl<'a> Step<'a> {
@@ -172,6 +174,7 @@ impl<'a> Step<'a> {
                     let places = rows.map(|row| row.and_then(|row| row.try_get::<_, i64>(0)));
                     places.try_collect().await.map_err(Error::from)
                 }
+                Self::Nothing => Ok(vec![]),
                 Self::Copy(prepared, rows) => {
                     let mut sink = pin!(client.copy_in::<_, Bytes>(&prepared.statement).await?);
                     sink.send(rows).await?;

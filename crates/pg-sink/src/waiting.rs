@@ -97,7 +97,7 @@ impl Engine {
                 break;
             }
             let before = self.hold.count();
-            let mut batch = held_rows::batch(&self.hold, self.settings.statement_rows_max);
+            let mut batch = held_rows::batch(&self.hold);
             match self.attempt_held(&mut batch).await {
                 Ok(outcome) => {
                     self.healed();

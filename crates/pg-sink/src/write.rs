@@ -163,14 +163,23 @@ impl Writer<'_> {
         for job in &jobs {
             encoded.push(if job.params.is_empty() { params(batch, job) } else { vec![] });
         }
-        for ((job, prepared), encoded) in jobs.iter().zip(&prepared).zip(&encoded) {
-            if let Some(prepared) = prepared {
-                let params = if job.params.is_empty() { encoded } else { &job.params };
-                steps.push(match job.op {
-                    Op::Copy => Step::Copy(prepared, load::rows(params, job.rows.len())),
-                    Op::Write | Op::Delete => Step::Rows(prepared, params),
-                });
-            }
+        let params = |at: usize| if jobs[at].params.is_empty() { &encoded[at] } else { &jobs[at].params };
+        let mut copied = 0;
+        for (at, prepared) in prepared.iter().enumerate() {
+            let Some(prepared) = prepared else { continue };
+            steps.push(match jobs[at].op {
+                Op::Write | Op::Delete => Step::Rows(prepared, params(at)),
+                Op::Copy if at < copied => Step::Nothing,
+                Op::Copy => {
+                    // One COPY for all rows of the same columns: each waits for the server's word before its rows.
+                    let same =
+                        |job: &&Job| job.op == Op::Copy && Arc::ptr_eq(&job.signature, &jobs[at].signature);
+                    copied = at + jobs[at..].iter().take_while(same).count();
+                    let parts: Vec<_> =
+                        (at..copied).map(|at| (params(at).as_slice(), jobs[at].rows.len())).collect();
+                    Step::Copy(prepared, load::rows(&parts))
+                }
+            });
         }
         if !may_go_on {
             steps.push(Step::Text(commit));

@@ -101,7 +101,8 @@ fn writes() -> Vec<connect::settings::Row> {
             .group(WRITES, 2)
             .width(Width::Short)
             .display("Batch Size")
-            .doc("Most rows of one statement. Rows are written as sets, so small values are raised."),
+            .standing(Standing::Accepted)
+            .doc("Accepted. Rows are written in sets whose size is chosen for the server."),
         row("delete.enabled")
             .boolean()
             .default("false")

@@ -215,7 +215,8 @@ fn advanced() -> Vec<Row> {
             .group(ADVANCED, 4)
             .width(Width::Short)
             .display("Specifies how many records to attempt to batch together into the destination table")
-            .doc("Most rows of one statement. Rows are written as sets, so small values are raised."),
+            .standing(Standing::Accepted)
+            .doc("Accepted. Rows are written in sets whose size is chosen for the server."),
         row("use.reduction.buffer")
             .boolean()
             .default("false")

@@ -172,8 +172,6 @@ pub struct Settings {
     pub create: Switch,
     pub evolve: Switch,
     pub quoting: Quoting,
-    /// Most rows of one statement.
-    pub statement_rows_max: usize,
     pub fields: FieldFilter,
     pub null_becomes_default: Switch,
     /// Zone for values without one; `None` is UTC.

@@ -12,11 +12,6 @@ use super::{
     TimestampFields, Truncates, url, zone,
 };
 
-/// A statement with fewer rows costs more for itself than for its rows.
-const STATEMENT_ROWS_MIN: usize = 500;
-/// A statement with more rows is not faster, and its arrays are held twice.
-const STATEMENT_ROWS_MAX: usize = 10_000;
-
 /// Prefix of parameters for the driver.
 const DRIVER: &str = "connection.";
 
@@ -70,10 +65,6 @@ fn key_mode(text: Option<&str>) -> KeyMode {
     }
 }
 
-fn rows_max(resolved: &Resolved) -> usize {
-    usize::try_from(resolved.long("batch.size")).unwrap_or(0).clamp(STATEMENT_ROWS_MIN, STATEMENT_ROWS_MAX)
-}
-
 fn not_empty(items: &[String]) -> Vec<String> {
     items.iter().filter(|item| !item.is_empty()).cloned().collect()
 }
@@ -94,7 +85,6 @@ fn common(flavour: Flavour, resolved: &Resolved, connect: ConnectSettings) -> Se
         create: Switch::Off,
         evolve: Switch::Off,
         quoting: Quoting::Always,
-        statement_rows_max: rows_max(resolved),
         fields: FieldFilter::All,
         null_becomes_default: Switch::Off,
         zone: None,
