@@ -15,6 +15,8 @@ pub mod status; // what state everything is in
 pub mod preflight; // what is missing before a connector is made
 pub mod herder; // who decides: configs in, tasks out
 pub mod metrics; // names and numbers
+mod metrics_help; // what they mean
 
 pub use herder::{Herder, HerderError, HerderLoop};
+pub use metrics_help::describe as describe_metrics;
 pub use settings::WorkerSettings;

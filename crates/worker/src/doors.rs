@@ -23,6 +23,7 @@ pub async fn run(file: Option<&Path>) -> Result<()> {
     }
     let broker = start_broker(&settings).await?;
     let metrics = PrometheusBuilder::new().install_recorder().context("start metrics")?;
+    runtime::describe_metrics();
     let (registry, (herder, herder_loop)) =
         tokio::try_join!(start_registry(&settings), start_herder(&settings))?;
     let (stop, stopping) = watch::channel(());

@@ -14,8 +14,10 @@ on_both_brokers!(pgbench_is_replicated);
 const EQUAL_WITHIN: Duration = Duration::from_secs(180);
 /// `./test --all` asks for a minute.
 const SECONDS: &str = "15";
-/// Those with primary keys; the fourth one has none.
+/// Those with primary keys.
 const TABLES: [&str; 3] = ["pgbench_branches", "pgbench_tellers", "pgbench_accounts"];
+/// Has none: a sink of its own inserts its rows.
+const HISTORY: &str = "pgbench_history";
 
 async fn pgbench_is_replicated(kind: Kind) -> Result<()> {
     let parts = Parts { bootstrap: bootstrap(kind).await?, ..Parts::default() };
@@ -23,15 +25,22 @@ async fn pgbench_is_replicated(kind: Kind) -> Result<()> {
     pgbench(&rig, "source_db", &["--initialize", "--quiet", "--foreign-keys"]).await?;
     pgbench(&rig, "sink_db", &["--initialize", "--init-steps=dtpf", "--foreign-keys"]).await?;
     let mut source = rig.source_connector();
-    source["config"]["table.include.list"] = json!(TABLES.map(|table| format!("public.{table}")).join(","));
+    source["config"]["table.include.list"] = json!("public.pgbench_.*");
     let mut sink = rig.sink_connector();
     sink["config"]["topics"] = json!(TABLES.map(|table| rig.topic(table)).join(","));
-    rig.worker.rest.create(&source).await?;
-    rig.worker.rest.create(&sink).await?;
+    let mut history = rig.sink_connector();
+    history["name"] = json!(format!("{}-history", rig.sink_name()));
+    let options = [("insert.mode", "insert"), ("pk.mode", "none"), ("delete.enabled", "false")];
+    for (key, value) in options.into_iter().chain([("topics", &*rig.topic(HISTORY))]) {
+        history["config"][key] = json!(value);
+    }
+    for connector in [&source, &sink, &history] {
+        rig.worker.rest.create(connector).await?;
+    }
     rig.wait_until_running().await?;
     let seconds = std::env::var("TIDEGATE_PGBENCH_SECONDS").unwrap_or_else(|_| SECONDS.to_owned());
     pgbench(&rig, "source_db", &["--client=4", &format!("--time={seconds}")]).await?;
-    let tables = TABLES.map(|table| (table, table));
+    let tables: Vec<_> = TABLES.into_iter().chain([HISTORY]).map(|table| (table, table)).collect();
     wait_until_equal(&rig.source, &rig.sink, &tables, EQUAL_WITHIN)
         .await
         .with_context(|| rig.worker.log_text())?;

@@ -231,6 +231,10 @@ impl Rig {
     pub async fn nothing_was_rejected(&self) -> Result<()> {
         let metrics = self.worker.rest.get("/metrics").await?.body;
         let metrics = metrics.as_str().context("the metrics are text")?.to_owned();
+        let names = metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+        for name in names {
+            ensure!(metrics.contains(&format!("# HELP {name} ")), "nobody says what {name} is");
+        }
         let counted = |name: &str| {
             metrics.lines().any(|line| line.contains(name) && !line.starts_with('#') && !line.ends_with(" 0"))
         };
