@@ -21,7 +21,7 @@ pub(crate) async fn ping() -> Answer {
 }
 
 pub(crate) async fn types() -> Answer {
-    ok(&json!(["AVRO"]))
+    ok(&json!(["JSON", "PROTOBUF", "AVRO"]))
 }
 
 pub(crate) async fn contexts() -> Answer {
@@ -47,6 +47,7 @@ fn shown(schema: &StoredSchema, max_id: Option<i32>) -> SchemaById {
         schema: schema.text.clone(),
         schema_type: schema.schema_type,
         references: schema.references.clone(),
+        metadata: schema.metadata.clone(),
         guid: Some(schema.guid()),
         max_id,
         subject: None,

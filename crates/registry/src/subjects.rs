@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{Path, State as AxumState};
+use axum::extract::{Path, Query as AxumQuery, State as AxumState};
 use axum::http::StatusCode;
 use axum::response::Response;
 use registry_client::CompatibilityResult;
@@ -142,6 +142,32 @@ pub(crate) async fn version_text(
 ) -> Result<String, ApiError> {
     let subject = parse_subject(&subject)?;
     Ok(find(&core, &subject, &version, scope(&parameters))?.schema.text.clone())
+}
+
+/// The latest version whose metadata have all the properties that `key` and `value` name, pair by pair.
+pub(crate) async fn with_metadata(
+    AxumState(core): Shared,
+    Path(subject): Path<String>,
+    parameters: Parameters,
+    AxumQuery(pairs): AxumQuery<Vec<(String, String)>>,
+) -> Answer {
+    let subject = parse_subject(&subject)?;
+    let named = |name: &str| {
+        let name = name.to_owned();
+        pairs.iter().filter(move |(key, _)| *key == name).map(|(_, value)| value.as_str())
+    };
+    let wanted: Vec<(&str, &str)> = named("key").zip(named("value")).collect();
+    let versions = read(&core.state).versions(&subject, scope(&parameters));
+    if versions.is_empty() {
+        return Err(ApiError::SubjectNotFound(subject));
+    }
+    let bears = |version: &&Version| {
+        let metadata = version.schema.metadata.as_ref();
+        let property = |key: &str| metadata.and_then(|metadata| metadata.properties.get(key));
+        wanted.iter().all(|(key, value)| property(key).is_some_and(|found| found == value))
+    };
+    let found = versions.iter().rev().find(bears).ok_or(ApiError::SchemaNotFound)?;
+    ok(&subject_version(&subject, found))
 }
 
 pub(crate) async fn delete_version(
