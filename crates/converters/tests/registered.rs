@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod rig;
+#[path = "rig/rows.rs"]
+mod rows;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -15,14 +17,30 @@ use converters::{Role, create};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use registry_client::{Metadata, Reference, RegisterRequest, SchemaType};
-use rig::{AVRO, JSON_SCHEMA, PROTOBUF, Rig, rows};
+use rig::Rig;
+use rows::rows;
 
-const CASES: u32 = 96;
+const AVRO: &str = "io.confluent.connect.avro.AvroConverter";
+const JSON_SCHEMA: &str = "io.confluent.connect.json.JsonSchemaConverter";
+const PROTOBUF: &str = "io.confluent.connect.protobuf.ProtobufConverter";
+const CASES: u32 = 48;
+
+fn new_converter(rig: &Rig, class: &str, options: &[(&str, &str)]) -> Box<dyn Converter> {
+    let url = rig.url();
+    let all = [("schema.registry.url", url.as_str())].into_iter().chain(options.iter().copied());
+    let properties: Properties = all.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    create(class, Role::Value, &properties).unwrap()
+}
+
+fn register(rig: &Rig, subject: &str, request: &RegisterRequest) -> i32 {
+    let client = rig.client();
+    rig.runtime.block_on(client.register(subject, request, registry_client::Normalize::No)).unwrap().id
+}
 
 /// Everything that is written comes back, nulls included.
 fn check_round_trips(class: &str, options: &[(&str, &str)]) {
     let rig = Rig::new();
-    let converter = rig.converter(class, options);
+    let converter = new_converter(&rig, class, options);
     let mut runner = TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
     let topic = std::cell::Cell::new(0);
     let result = runner.run(&rows(), |(schema, value)| {
@@ -68,7 +86,7 @@ fn row() -> (Schema, Value) {
 fn json_schema_text() {
     let rig = Rig::new();
     let (schema, value) = row();
-    let converter = rig.converter(JSON_SCHEMA, &[("object.additional.properties", "false")]);
+    let converter = new_converter(&rig, JSON_SCHEMA, &[("object.additional.properties", "false")]);
     let payload = rig.encode(&*converter, "t", &schema, &value).unwrap();
     assert_eq!(&payload[5..], br#"{"id":7,"note":"n"}"#);
     let latest = rig.runtime.block_on(rig.client().version("t-value", None)).unwrap();
@@ -87,7 +105,7 @@ fn json_schema_text() {
 fn protobuf_text_and_bytes() {
     let rig = Rig::new();
     let (schema, value) = row();
-    let converter = rig.converter(PROTOBUF, &[]);
+    let converter = new_converter(&rig, PROTOBUF, &[]);
     let payload = rig.encode(&*converter, "t", &schema, &value).unwrap();
     // The first message, field 1 = 7, field 2 = "n".
     assert_eq!(payload[5..], [0, 8, 7, 0x12, 1, b'n']);
@@ -119,11 +137,11 @@ fn json_schema_of_somebody_else_with_references() {
         references,
         ..RegisterRequest::default()
     };
-    rig.register("address", &request(address, vec![]));
+    register(&rig, "address", &request(address, vec![]));
     let reference = Reference { name: "address.json".to_owned(), subject: "address".to_owned(), version: 1 };
-    let id = rig.register("people-value", &request(text, vec![reference]));
+    let id = register(&rig, "people-value", &request(text, vec![reference]));
     let options = [("use.optional.for.nonrequired", "true"), ("json.fail.invalid.schema", "true")];
-    let converter = rig.converter(JSON_SCHEMA, &options);
+    let converter = new_converter(&rig, JSON_SCHEMA, &options);
     let payload = |json: &str| [&[0], &id.to_be_bytes()[..], json.as_bytes()].concat();
     let json = r#"{"name":"x","home":{"city":"y"},"either":3,"tags":["t"],"kind":"b"}"#;
     let (schema, value) = rig.decode(&*converter, "people", payload(json)).unwrap();
@@ -163,10 +181,10 @@ fn protobuf_of_somebody_else_with_references() {
           Kind kind = 8;
           optional bool flag = 300;
         }"#;
-    rig.register("address", &request(address, vec![]));
+    register(&rig, "address", &request(address, vec![]));
     let reference = Reference { name: "address.proto".to_owned(), subject: "address".to_owned(), version: 1 };
-    let id = rig.register("people-value", &request(text, vec![reference]));
-    let converter = rig.converter(PROTOBUF, &[]);
+    let id = register(&rig, "people-value", &request(text, vec![reference]));
+    let converter = new_converter(&rig, PROTOBUF, &[]);
     let message: Vec<u8> = [
         &[0x0a, 1, b'x'][..],               // name
         &[0x12, 3, 0x0a, 1, b'y'],          // home { city }
@@ -216,11 +234,11 @@ fn the_latest_version_is_written_where_it_is_asked_for() {
         metadata,
         ..RegisterRequest::default()
     };
-    let first = rig.register("t-value", &request(theirs, metadata("gold")));
+    let first = register(&rig, "t-value", &request(theirs, metadata("gold")));
     let read = |options: &[(&str, &str)]| {
         let mut all = vec![("auto.register.schemas", "false")];
         all.extend_from_slice(options);
-        let converter = rig.converter(AVRO, &all);
+        let converter = new_converter(&rig, AVRO, &all);
         let payload = rig.encode(&*converter, "t", &schema, &value)?;
         let id = i32::from_be_bytes(payload[1..5].try_into().unwrap());
         Ok::<_, connect::TaskError>((id, rig.decode(&*converter, "t", payload).unwrap().1))
@@ -230,7 +248,7 @@ fn the_latest_version_is_written_where_it_is_asked_for() {
     assert_eq!(read(&[("use.latest.version", "true")]).unwrap(), (first, widened.clone()));
     assert_eq!(read(&[("use.schema.id", &first.to_string())]).unwrap(), (first, widened.clone()));
     // A second version with other metadata; the first is still found by its own.
-    let second = rig.register("t-value", &request(theirs, metadata("silver")));
+    let second = register(&rig, "t-value", &request(theirs, metadata("silver")));
     assert_ne!(first, second);
     assert_eq!(read(&[("use.latest.version", "true")]).unwrap().0, second);
     assert_eq!(read(&[("use.latest.with.metadata", "tier=gold")]).unwrap(), (first, widened));
@@ -240,7 +258,7 @@ fn the_latest_version_is_written_where_it_is_asked_for() {
     let request = request(&strict, None);
     rig.runtime.block_on(client.register("u-value", &request, registry_client::Normalize::No)).unwrap();
     let converter =
-        rig.converter(AVRO, &[("auto.register.schemas", "false"), ("use.latest.version", "true")]);
+        new_converter(&rig, AVRO, &[("auto.register.schemas", "false"), ("use.latest.version", "true")]);
     let error = rig.encode(&*converter, "u", &schema, &value).unwrap_err();
     assert!(error.message.contains("latest.compatibility.strict"), "{error}");
 }
@@ -254,10 +272,10 @@ fn latest_of_json_schema_and_protobuf_must_fit() {
     let check = |class: &str, kind: SchemaType, topic: &str, text: &str, fits: bool| {
         let request =
             RegisterRequest { schema: text.to_owned(), schema_type: kind, ..RegisterRequest::default() };
-        rig.register(&format!("{topic}-value"), &request);
-        let strict = rig.encode(&*rig.converter(class, &latest), topic, &schema, &value);
+        register(&rig, &format!("{topic}-value"), &request);
+        let strict = rig.encode(&*new_converter(&rig, class, &latest), topic, &schema, &value);
         assert_eq!(strict.is_ok(), fits, "{text}: {strict:?}");
-        rig.encode(&*rig.converter(class, &loose), topic, &schema, &value).unwrap();
+        rig.encode(&*new_converter(&rig, class, &loose), topic, &schema, &value).unwrap();
     };
     let proto = |fields: &str| format!("syntax = \"proto3\"; package shop; message Order {{ {fields} }}");
     let fitting = proto("string more = 1; string note = 5; int32 id = 9;");
@@ -392,7 +410,7 @@ fn subjects_by_association_and_by_record() {
     assert_eq!(asked(vec![(200, "[]"), (200, r#"{"id":1}"#)])[1], "post /subjects/t-value/versions http/1.1");
     // Our own registry has none.
     let rig = Rig::new();
-    let converter = rig.converter(AVRO, &[("value.subject.name.strategy", strategy)]);
+    let converter = new_converter(&rig, AVRO, &[("value.subject.name.strategy", strategy)]);
     rig.encode(&*converter, "t", &schema, &value).unwrap();
     let subject = |name: &str| rig.runtime.block_on(rig.client().version(name, None)).is_ok();
     assert!(subject("t-value"));
@@ -401,9 +419,68 @@ fn subjects_by_association_and_by_record() {
     {
         for class in [AVRO, JSON_SCHEMA, PROTOBUF] {
             let rig = Rig::new();
-            let converter = rig.converter(class, &[("value.subject.name.strategy", strategy)]);
+            let converter = new_converter(&rig, class, &[("value.subject.name.strategy", strategy)]);
             rig.encode(&*converter, "t", &schema, &value).unwrap();
             assert!(rig.runtime.block_on(rig.client().version(name, None)).is_ok(), "{class} {name}");
         }
     }
+}
+
+/// A certificate for 127.0.0.1 and its key, as PEM.
+fn self_signed(folder: &std::path::Path) -> (String, String) {
+    let (key, certificate) = (folder.join("key.pem"), folder.join("certificate.pem"));
+    let made = std::process::Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test"])
+        .args(["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"])
+        .arg("-keyout")
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    (std::fs::read_to_string(certificate).unwrap(), std::fs::read_to_string(key).unwrap())
+}
+
+/// One answer over TLS, from openssl's own server: what it serves is a file.
+#[test]
+fn a_registry_behind_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, _) = self_signed(folder.path());
+    let body = r#"{"schema":"\"string\""}"#;
+    std::fs::create_dir_all(folder.path().join("schemas/ids")).unwrap();
+    let length = body.len();
+    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+    // With the query that the client sends.
+    let file = folder.path().join("schemas/ids/1?fetchMaxId=false");
+    std::fs::write(file, answer).unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut server = std::process::Command::new("openssl")
+        .args(["s_server", "-quiet", "-HTTP", "-accept", &port.to_string()])
+        .args(["-cert", "certificate.pem", "-key", "key.pem"])
+        .current_dir(folder.path())
+        .spawn()
+        .unwrap();
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let read = |options: &[(&str, &str)]| {
+        // A record's name is no subject that a reader could ask for: there is one question only.
+        let mut all = vec![("value.subject.name.strategy", "RecordNameStrategy")];
+        all.extend_from_slice(options);
+        let converter = with_urls(&format!("https://127.0.0.1:{port}"), &all);
+        let mut decoder = runtime.block_on(converter.decoder("t", 1))?;
+        decoder.decode(Some(&connect::Buffer::from(vec![0, 0, 0, 0, 1, 2, b'x'])))
+    };
+    let trusting = read(&[("schema.registry.ssl.truststore.certificates", &certificate)]);
+    let path = folder.path().join("certificate.pem");
+    let location = ("schema.registry.ssl.truststore.location", path.to_str().unwrap());
+    let by_file = read(&[location, ("schema.registry.ssl.truststore.type", "PEM")]);
+    let doubting = read(&[]);
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert_eq!(trusting.unwrap().1, Value::text("x"));
+    assert_eq!(by_file.unwrap().1, Value::text("x"));
+    assert_eq!(doubting.unwrap_err().fate, connect::Fate::Retry);
 }

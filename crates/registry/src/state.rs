@@ -170,6 +170,13 @@ impl State {
         schema.parsed(|| self.resolve(&schema.references, 0))
     }
 
+    /// The text as a client asks for it: `format=serialized` is a compiled Protobuf file.
+    pub(crate) fn text(&self, schema: &StoredSchema, format: Option<&str>) -> String {
+        let compiled = || self.parsed(schema).and_then(Parsed::serialized);
+        let compiled = if format == Some("serialized") { compiled() } else { None };
+        compiled.unwrap_or_else(|| schema.text.clone())
+    }
+
     /// The schemas behind references. `None` where one is missing.
     pub(crate) fn resolve(&self, references: &[Reference], depth: usize) -> Option<References> {
         if depth > REFERENCE_DEPTH_MAX {

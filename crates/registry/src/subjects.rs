@@ -6,7 +6,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, Query as AxumQuery, State as AxumState};
 use axum::http::StatusCode;
 use axum::response::Response;
-use registry_client::CompatibilityResult;
+use registry_client::{CompatibilityResult, SubjectVersion};
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
@@ -132,7 +132,8 @@ pub(crate) async fn version(
 ) -> Answer {
     let subject = parse_subject(&subject)?;
     let found = find(&core, &subject, &version, scope(&parameters))?;
-    ok(&subject_version(&subject, &found))
+    let text = read(&core.state).text(&found.schema, parameters.text("format"));
+    ok(&SubjectVersion { schema: text, ..subject_version(&subject, &found) })
 }
 
 pub(crate) async fn version_text(
@@ -141,7 +142,8 @@ pub(crate) async fn version_text(
     parameters: Parameters,
 ) -> Result<String, ApiError> {
     let subject = parse_subject(&subject)?;
-    Ok(find(&core, &subject, &version, scope(&parameters))?.schema.text.clone())
+    let found = find(&core, &subject, &version, scope(&parameters))?;
+    Ok(read(&core.state).text(&found.schema, parameters.text("format")))
 }
 
 /// The latest version whose metadata have all the properties that `key` and `value` name, pair by pair.

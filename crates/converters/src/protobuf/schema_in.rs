@@ -50,15 +50,29 @@ impl Reader {
         if !self.shape.raw_wrappers || !is_wrapper(message.full_name()) {
             return Ok(None);
         }
-        self.unwrapped(message).map(Some)
+        self.unwrapped(message, None).map(Some)
     }
 
-    fn unwrapped(&self, message: &MessageDescriptor) -> Result<(SchemaBuilder, Form), TaskError> {
+    /// The value of a wrapper; `narrow` is the Connect type of its field, where that is smaller.
+    fn unwrapped(
+        &self,
+        message: &MessageDescriptor,
+        narrow: Option<&str>,
+    ) -> Result<(SchemaBuilder, Form), TaskError> {
         let word = WRAPPERS.iter().find(|(_, name)| *name == message.full_name()).map(|(word, _)| *word);
         let field = message.get_field_by_name("value");
         let (Some(word), Some(field)) = (word, field) else {
             return Err(TaskError::reject("a wrapper message without its value"));
         };
+        match (word, narrow) {
+            ("int32", Some("int8")) => {
+                return Ok((SchemaBuilder::int8(), Form::Wrapper(Box::new(Form::Int8), Value::Int8(0))));
+            }
+            ("int32", Some("int16")) => {
+                return Ok((SchemaBuilder::int16(), Form::Wrapper(Box::new(Form::Int16), Value::Int16(0))));
+            }
+            _ => {}
+        }
         let builder = match word {
             "double" => SchemaBuilder::float64(),
             "float" => SchemaBuilder::float32(),
@@ -242,7 +256,7 @@ impl Reader {
             TIME_OF_DAY => (logical::time(), Form::Logical(Logical::Time)),
             TIMESTAMP => (logical::timestamp(), Form::Logical(Logical::Timestamp)),
             name if self.shape.nullables == Nullables::Wrapper && is_wrapper(name) => {
-                self.unwrapped(message)?
+                self.unwrapped(message, self.meta(field, CONNECT_TYPE).as_deref())?
             }
             _ => {
                 let (builder, plan) = self.message(message)?;

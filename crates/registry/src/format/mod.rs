@@ -79,7 +79,15 @@ impl Parsed {
     pub(crate) fn identity(&self) -> String {
         match self {
             Self::Avro(_) | Self::Json(_) => self.normalised(),
-            Self::Protobuf(schema) => schema.identity(),
+            Self::Protobuf(schema) => schema.serialized(),
+        }
+    }
+
+    /// The compiled form, of the one kind of schemas that has one.
+    pub(crate) fn serialized(&self) -> Option<String> {
+        match self {
+            Self::Protobuf(schema) => Some(schema.serialized()),
+            Self::Avro(_) | Self::Json(_) => None,
         }
     }
 

@@ -1,5 +1,7 @@
 //! A Protobuf schema: its text as it was sent, and the file that it compiles to.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use prost_reflect::{FileDescriptor, prost::Message};
 use registry_client::schemas::{Document, compile};
 
@@ -19,10 +21,11 @@ impl ProtobufSchema {
         self.text.clone()
     }
 
-    /// Equal for files that differ in spelling only.
-    pub(super) fn identity(&self) -> String {
+    /// The compiled file in base64: what clients ask for that cannot parse the text. Also equal for files that differ in
+    /// spelling only.
+    pub(super) fn serialized(&self) -> String {
         let mut file = self.file.file_descriptor_proto().clone();
         file.source_code_info = None;
-        file.encode_to_vec().iter().map(|byte| format!("{byte:02x}")).collect()
+        STANDARD.encode(file.encode_to_vec())
     }
 }
