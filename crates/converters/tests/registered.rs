@@ -12,7 +12,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc;
 
 use connect::settings::Properties;
-use connect::{Schema, SchemaBuilder, Value};
+use connect::{Converter, Schema, SchemaBuilder, Value};
 use converters::{Role, create};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -296,7 +296,7 @@ fn latest_of_json_schema_and_protobuf_must_fit() {
     check(JSON_SCHEMA, SchemaType::Json, "j3", &format!("{},\"required\":[\"zip\"]}}", json(note)), false);
 }
 
-fn with_urls(urls: &str, options: &[(&str, &str)]) -> Box<dyn connect::Converter> {
+fn with_urls(urls: &str, options: &[(&str, &str)]) -> Box<dyn Converter> {
     let quick = [("schema.registry.url", urls), ("retries.wait.ms", "1"), ("max.retries", "1")];
     let all = quick.into_iter().chain(options.iter().copied());
     let properties: Properties = all.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();

@@ -1,6 +1,7 @@
 //! Bytes → events.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -95,14 +96,13 @@ impl EventDecoder {
 
     fn avro_data(&mut self, payload: &Buffer) -> Result<(Option<Schema>, Value), TaskError> {
         let id = self.shared.writer_id(payload.bytes())?;
-        if !self.data.contains_key(&id) {
-            if self.data.len() >= WRITERS_MAX {
-                self.data.clear();
-            }
-            let decoder = self.shared.data_decoder(&self.topic, id)?;
-            self.data.insert(id, decoder);
+        if self.data.len() >= WRITERS_MAX {
+            self.data.clear();
         }
-        let decoder = self.data.get_mut(&id).ok_or_else(no_event)?;
+        let decoder = match self.data.entry(id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(self.shared.data_decoder(&self.topic, id)?),
+        };
         decoder.decode(Some(payload))
     }
 }

@@ -70,7 +70,7 @@ impl EventEncoder {
         let settings = &self.shared.settings;
         let event = self.envelope.event(envelope, data, data_schema_id, settings)?;
         let name = self.envelope.schema_name(envelope, settings);
-        if !self.event.as_ref().is_some_and(|(known, _)| *known == name) {
+        if self.event.as_ref().is_none_or(|(known, _)| *known != name) {
             let schema = self.envelope.event_schema(&name, self.data_field(), settings)?;
             let encoder = self.shared.event_encoder(&self.topic, &schema)?;
             self.event = Some((name, encoder));

@@ -79,6 +79,9 @@ fn scalar_word(schema: &Schema) -> Option<&str> {
     })
 }
 
+/// What Confluent's field option says about a field, by name.
+type Options = Vec<(&'static str, String)>;
+
 struct Writer {
     shape: Shape,
     imports: BTreeSet<&'static str>,
@@ -213,7 +216,7 @@ impl Writer {
         message: &mut Message,
         field: &str,
         schema: &Schema,
-    ) -> Result<(String, Vec<(&'static str, String)>), TaskError> {
+    ) -> Result<(String, Options), TaskError> {
         if let Some((word, import)) = logical_word(schema) {
             self.imports.insert(import);
             let mut options = vec![];

@@ -85,7 +85,7 @@ impl<F: Format> RegisteredConverter<F> {
     ) -> Result<Self, TaskError> {
         let resolved = definition.resolve(properties);
         let mut errors = resolved.errors();
-        let settings = Settings::from_resolved(role, &resolved, properties, &mut errors)?;
+        let settings = Settings::from_resolved(role, &resolved, properties, &mut errors);
         if !errors.is_empty() {
             return Err(configuration_error(&errors));
         }

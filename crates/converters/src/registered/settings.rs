@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use connect::TaskError;
 use connect::settings::{Importance, Properties, Resolved, Row, Standing, row};
 use registry_client::{Credentials, Normalize};
 
@@ -143,7 +142,7 @@ impl Settings {
         resolved: &Resolved,
         properties: &Properties,
         errors: &mut Vec<String>,
-    ) -> Result<Self, TaskError> {
+    ) -> Self {
         let mut keep = |error: String| errors.push(error);
         let strategy = strategy(role, resolved).unwrap_or_else(|error| {
             keep(error);
@@ -175,13 +174,13 @@ impl Settings {
             retry_wait_max: millis("retries.max.wait.ms"),
             ..registry_client::Settings::new(resolved.list("schema.registry.url").to_vec())
         };
-        Ok(Self {
+        Self {
             client,
             writing,
             normalize: if resolved.boolean("normalize.schemas") { Normalize::Yes } else { Normalize::No },
             strategy,
             schemas_cached_max: usize::try_from(resolved.long("schemas.cache.config")).unwrap_or(0).max(1),
-        })
+        }
     }
 }
 
