@@ -139,9 +139,10 @@ fn nothing_is_left_unfinished() {
 }
 
 /// Licences that a dependency may have, alone or as a choice.
-const LICENCES: [&str; 11] = [
+const LICENCES: [&str; 12] = [
     "Apache-2.0",
     "MIT",
+    "MIT-0",
     "BSD-2-Clause",
     "BSD-3-Clause",
     "ISC",

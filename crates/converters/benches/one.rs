@@ -9,7 +9,11 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
 
 const JSON: &str = "org.apache.kafka.connect.json.JsonConverter";
-const AVRO: &str = "io.confluent.connect.avro.AvroConverter";
+const REGISTERED: [(&str, &str); 3] = [
+    ("avro", "io.confluent.connect.avro.AvroConverter"),
+    ("json schema", "io.confluent.connect.json.JsonSchemaConverter"),
+    ("protobuf", "io.confluent.connect.protobuf.ProtobufConverter"),
+];
 
 fn schema() -> Schema {
     SchemaBuilder::structure()
@@ -51,18 +55,18 @@ fn json(runtime: &Runtime, schemas: &str) -> Box<dyn Converter> {
     create(JSON, Role::Value, &properties).expect("valid settings")
 }
 
-fn encoder(runtime: &Runtime, converter: &dyn Converter, schema: &Schema) -> Box<dyn Encoder> {
-    runtime.block_on(converter.encoder("bench", Some(schema))).expect("an encoder")
+fn encoder(runtime: &Runtime, converter: &dyn Converter, topic: &str, schema: &Schema) -> Box<dyn Encoder> {
+    runtime.block_on(converter.encoder(topic, Some(schema))).expect("an encoder")
 }
 
-fn decoder(runtime: &Runtime, converter: &dyn Converter, payload: &[u8]) -> Box<dyn Decoder> {
+fn decoder(runtime: &Runtime, converter: &dyn Converter, topic: &str, payload: &[u8]) -> Box<dyn Decoder> {
     let id = converter.writer_id(payload).expect("an id");
-    runtime.block_on(converter.decoder("bench", id)).expect("a decoder")
+    runtime.block_on(converter.decoder(topic, id)).expect("a decoder")
 }
 
 fn both_ways(criterion: &mut Criterion, runtime: &Runtime, name: &str, converter: &dyn Converter) {
     let (schema, value) = (schema(), value());
-    let mut encode = encoder(runtime, converter, &schema);
+    let mut encode = encoder(runtime, converter, name, &schema);
     let mut out = Vec::with_capacity(1024);
     criterion.bench_function(&format!("{name} encode"), |bencher| {
         bencher.iter(|| {
@@ -71,7 +75,7 @@ fn both_ways(criterion: &mut Criterion, runtime: &Runtime, name: &str, converter
         });
     });
     let buffer = Buffer::from(out.clone());
-    let mut decode = decoder(runtime, converter, &out);
+    let mut decode = decoder(runtime, converter, name, &out);
     criterion.bench_function(&format!("{name} decode"), |bencher| {
         bencher.iter(|| decode.decode(Some(black_box(&buffer))).expect("what was just written"));
     });
@@ -84,9 +88,11 @@ fn benches(criterion: &mut Criterion) {
     let registry = registry::Settings::in_memory("127.0.0.1:0");
     let registry = runtime.block_on(registry::serve(&registry)).expect("a registry");
     let url = format!("http://{}", registry.address());
-    let properties = Properties::from_iter([("schema.registry.url".to_owned(), url)]);
-    let avro = create(AVRO, Role::Value, &properties).expect("valid settings");
-    both_ways(criterion, &runtime, "avro", &*avro);
+    for (name, class) in REGISTERED {
+        let properties = Properties::from_iter([("schema.registry.url".to_owned(), url.clone())]);
+        let converter = create(class, Role::Value, &properties).expect("valid settings");
+        both_ways(criterion, &runtime, name, &*converter);
+    }
 }
 
 criterion_group!(one, benches);

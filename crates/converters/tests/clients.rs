@@ -1,5 +1,5 @@
-//! Our Avro, read and written by the clients that people have: confluent-kafka-python, @confluentinc/schemaregistry,
-//! fastavro. They are installed below the target folder.
+//! Our payloads, read and written by the clients that people have: confluent-kafka-python, @confluentinc/schemaregistry,
+//! fastavro, jsonschema, protobuf. They are installed below the target folder.
 
 // The rig's helpers are no tests themselves, which is what clippy's exception is for.
 #![allow(clippy::unwrap_used)]
@@ -18,6 +18,7 @@ use tokio::runtime::Runtime;
 
 const CLASS: &str = "io.confluent.connect.avro.AvroConverter";
 const PYTHON_PACKAGES: [&str; 2] = ["confluent-kafka[schemaregistry,avro]>=2.14,<2.17", "fastavro"];
+const FORMAT_PACKAGES: [&str; 3] = ["jsonschema", "protobuf", "grpcio-tools"];
 const NODE_PACKAGE: &str = "@confluentinc/schemaregistry@1.10.1";
 
 struct Case {
@@ -202,15 +203,122 @@ fn script(name: &str) -> String {
     format!("{}/tests/clients/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
-#[test]
-fn confluent_python_and_fastavro() {
-    let folder = tools("python");
+/// An environment of its own with these packages.
+fn python(name: &str, packages: &[&str]) -> PathBuf {
+    let folder = tools(name);
     let python = folder.join("bin/python");
     if !folder.join("installed").exists() {
         run(Command::new("python3").args(["-m", "venv"]).arg(&folder));
-        run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(PYTHON_PACKAGES));
+        run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(packages));
         std::fs::write(folder.join("installed"), "").unwrap();
     }
+    python
+}
+
+fn every_type() -> (Schema, Value) {
+    let schema = SchemaBuilder::structure()
+        .name("shop.public.everything")
+        .field("small", SchemaBuilder::int8().build())
+        .field("id", SchemaBuilder::int32().build())
+        .field("big", SchemaBuilder::int64().build())
+        .field("score", SchemaBuilder::float64().build())
+        .field("active", SchemaBuilder::boolean().build())
+        .field("name", SchemaBuilder::string().optional().build())
+        .field("nothing", SchemaBuilder::string().optional().build())
+        .field("photo", SchemaBuilder::bytes().build())
+        .field("price", logical::decimal(2).build())
+        .field("day", logical::date().build())
+        .field("at", logical::timestamp().build())
+        .field("tags", SchemaBuilder::array(SchemaBuilder::string().build()).build())
+        .field(
+            "counts",
+            SchemaBuilder::map(SchemaBuilder::string().build(), SchemaBuilder::int32().build()).build(),
+        )
+        .build();
+    let value = Value::Struct(Box::new([
+        Value::Int8(-3),
+        Value::Int32(7),
+        Value::Int64(1 << 40),
+        Value::Float64(1.5),
+        Value::Boolean(true),
+        Value::text("Ödön 😀, a name that is longer than fits in place"),
+        Value::Null,
+        Value::Bytes(Blob::from(&[0_u8, 255][..])),
+        Value::Bytes(Blob::from(&[4_u8, 210][..])),
+        Value::Int32(19_675),
+        Value::Int64(1_700_000_000_123),
+        Value::Array(Box::new([Value::text("a"), Value::text("b")])),
+        Value::Map(Box::new([(Value::text("k"), Value::Int32(1))])),
+    ]));
+    (schema, value)
+}
+
+/// As JSON shows it, and as protobuf's own JSON form shows it.
+fn shown_by(kind: &str) -> Json {
+    let name = "Ödön 😀, a name that is longer than fits in place";
+    let mut shown = json!({
+        "small": -3, "id": 7, "score": 1.5, "active": true, "name": name, "photo": "AP8=",
+        "tags": ["a", "b"], "counts": {"k": 1},
+    });
+    if kind == "json" {
+        shown["big"] = json!(1_i64 << 40);
+        shown["nothing"] = Json::Null;
+        shown["price"] = json!("BNI=");
+        shown["day"] = json!(19_675);
+        shown["at"] = json!(1_700_000_000_123_i64);
+    } else {
+        shown["big"] = json!((1_i64 << 40).to_string());
+        shown["price"] = json!({"value": "BNI=", "precision": 4, "scale": 2});
+        shown["day"] = json!({"year": 2023, "month": 11, "day": 14});
+        shown["at"] = json!("2023-11-14T22:13:20.123Z");
+    }
+    shown
+}
+
+#[test]
+fn python_jsonschema_and_protobuf() {
+    let formats = [
+        ("json", "io.confluent.connect.json.JsonSchemaConverter"),
+        ("protobuf", "io.confluent.connect.protobuf.ProtobufConverter"),
+    ];
+    let rig = Rig::new();
+    let (schema, value) = every_type();
+    let mut client = Command::new(python("python-formats", &FORMAT_PACKAGES));
+    client.arg(script("formats_client.py")).arg(rig.url());
+    let mut child =
+        client.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let converters = formats.map(|(kind, class)| {
+        let url = ("schema.registry.url".to_owned(), rig.url());
+        let nullable = ("optional.for.nullables".to_owned(), "true".to_owned());
+        let converter = create(class, Role::Value, &Properties::from_iter([url, nullable])).unwrap();
+        let mut encoder = rig.runtime.block_on(converter.encoder(kind, Some(&schema))).unwrap();
+        let mut out = vec![];
+        assert!(encoder.encode(&value, &mut out).unwrap());
+        let payload = hex::encode(out);
+        let case = json!({"kind": kind, "topic": kind, "payload": payload, "value": shown_by(kind)});
+        writeln!(stdin, "{case}").unwrap();
+        converter
+    });
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    check_success(&output);
+    let written = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(written.lines().count(), converters.len());
+    for (converter, line) in converters.iter().zip(written.lines()) {
+        let line: Json = serde_json::from_str(line).unwrap();
+        let payload = hex::decode(line["payload"].as_str().unwrap()).unwrap();
+        let id = converter.writer_id(&payload).unwrap();
+        let topic = line["topic"].as_str().unwrap();
+        let mut decoder = rig.runtime.block_on(converter.decoder(topic, id)).unwrap();
+        let (_, read) = decoder.decode(Some(&Buffer::from(payload))).unwrap();
+        assert_eq!(read, value, "{topic}");
+    }
+}
+
+#[test]
+fn confluent_python_and_fastavro() {
+    let python = python("python", &PYTHON_PACKAGES);
     let rig = Rig::new();
     let mut client = Command::new(python);
     client.arg(script("python_client.py")).arg(rig.url());

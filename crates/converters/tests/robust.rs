@@ -52,13 +52,13 @@ fn nearly_json() -> impl Strategy<Value = String> {
 }
 
 /// An envelope with one of everything, as our converter writes it.
-fn sample() -> (Box<dyn Converter>, Vec<u8>, Runtime, registry::Registry) {
+fn sample(class: &str) -> (Box<dyn Converter>, Vec<u8>, Runtime, registry::Registry) {
     let runtime = Runtime::new().unwrap();
     let settings = registry::Settings::in_memory("127.0.0.1:0");
     let registry = runtime.block_on(registry::serve(&settings)).unwrap();
     let url = format!("http://{}", registry.address());
     let properties = Properties::from_iter([("schema.registry.url".to_owned(), url)]);
-    let converter = create(AVRO, Role::Value, &properties).unwrap();
+    let converter = create(class, Role::Value, &properties).unwrap();
     let strings = SchemaBuilder::string().build();
     let schema = SchemaBuilder::structure()
         .name("a.B")
@@ -118,9 +118,9 @@ fn json_nested_too_deeply() {
     assert!(json("false").decode(Some(&Buffer::from(text.into_bytes()))).is_err());
 }
 
-#[test]
-fn avro_with_changed_and_missing_bytes() {
-    let (converter, bytes, runtime, _registry) = sample();
+/// Every prefix, and every value of every byte; and random changes from a seed that is told.
+fn check_changed_and_missing_bytes(class: &str) {
+    let (converter, bytes, runtime, _registry) = sample(class);
     let id = converter.writer_id(&bytes).unwrap();
     let mut decoder = runtime.block_on(converter.decoder("t", id)).unwrap();
     assert!(decoder.decode(Some(&Buffer::from(bytes.clone()))).is_ok());
@@ -134,15 +134,78 @@ fn avro_with_changed_and_missing_bytes() {
             let _ = decoder.decode(Some(&Buffer::from(changed)));
         }
     }
-    // A count that no memory could hold.
+    // A count or length that no memory could hold.
     let mut endless = bytes[..5].to_vec();
     endless.extend([0, 0, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]);
     assert!(decoder.decode(Some(&Buffer::from(endless))).is_err());
+    let seed = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_nanos();
+    println!("seed {seed}");
+    let mut state = u64::from(seed) | 1;
+    let mut random = || {
+        // xorshift64: enough to hit places.
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    for _ in 0..20_000 {
+        let mut changed = bytes.clone();
+        for _ in 0..=random() % 6 {
+            let place = 5 + random() as usize % (changed.len() - 5);
+            match random() % 3 {
+                0 => changed[place] = random() as u8,
+                1 => changed.insert(place, random() as u8),
+                _ if changed.len() > 8 => drop(changed.remove(place)),
+                _ => {}
+            }
+        }
+        if let Err(error) = decoder.decode(Some(&Buffer::from(changed))) {
+            assert_eq!(error.fate, connect::Fate::Reject, "{error}");
+        }
+    }
+}
+
+#[test]
+fn avro_with_changed_and_missing_bytes() {
+    check_changed_and_missing_bytes(AVRO);
+}
+
+#[test]
+fn json_schema_with_changed_and_missing_bytes() {
+    check_changed_and_missing_bytes("io.confluent.connect.json.JsonSchemaConverter");
+}
+
+#[test]
+fn protobuf_with_changed_and_missing_bytes() {
+    check_changed_and_missing_bytes("io.confluent.connect.protobuf.ProtobufConverter");
+}
+
+#[test]
+fn cloud_events_that_are_none() {
+    let properties = Properties::from_iter([("json.schemas.enable".to_owned(), "false".to_owned())]);
+    let converter = create("io.debezium.converters.CloudEventsConverter", Role::Value, &properties).unwrap();
+    let mut decoder = block_on(converter.decoder("t", 0)).unwrap();
+    for text in
+        ["", "{}", "[]", "1", "null", "{\"id\":1}", "{\"id\":1,\"source\":2,\"specversion\":3,\"type\":4}"]
+    {
+        assert!(decoder.decode(Some(&Buffer::from(text.as_bytes().to_vec()))).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn numbers_of_other_lengths() {
+    for name in ["Short", "Integer", "Long", "Float", "Double", "Boolean"] {
+        let class = format!("org.apache.kafka.connect.converters.{name}Converter");
+        let converter = create(&class, Role::Value, &Properties::default()).unwrap();
+        let mut decoder = block_on(converter.decoder("t", 0)).unwrap();
+        let read = (0..12).filter(|length| decoder.decode(Some(&Buffer::from(vec![0; *length]))).is_ok());
+        assert_eq!(read.count(), 1, "{name}");
+    }
 }
 
 #[test]
 fn a_null_registers_nothing() {
-    let (converter, _, runtime, registry) = sample();
+    let (converter, _, runtime, registry) = sample(AVRO);
     let client = registry_client::Client::new(registry_client::Settings::new(vec![format!(
         "http://{}",
         registry.address()

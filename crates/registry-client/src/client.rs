@@ -11,8 +11,11 @@ use tracing::debug;
 use crate::error::ClientError;
 use crate::settings::{Credentials, Settings};
 use crate::types::{
-    CONTENT_TYPE, CompatibilityResult, ErrorBody, RegisterRequest, Registered, SchemaById, SubjectVersion,
+    Association, CONTENT_TYPE, CompatibilityResult, ErrorBody, RegisterRequest, Registered, SchemaById,
+    SubjectVersion,
 };
+
+const IDENTITY_POOL: &str = "Confluent-Identity-Pool-Id";
 
 /// A client of one registry cluster. Cheap to share behind an `Arc`.
 #[derive(Debug)]
@@ -37,17 +40,7 @@ impl Client {
             return Err(ClientError::Settings("no URL is given".to_owned()));
         }
         let urls = settings.urls.iter().map(|text| parse_url(text)).collect::<Result<Vec<_>, _>>()?;
-        // Whoever started the process has usually done this; reqwest panics without it.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder()
-            .connect_timeout(settings.connect_timeout)
-            .timeout(settings.request_timeout);
-        if let Some(pem) = &settings.trusted_certificates {
-            let certificates = reqwest::Certificate::from_pem_bundle(pem.as_bytes())
-                .map_err(|error| ClientError::Settings(format!("certificates: {error}")))?;
-            builder = builder.tls_certs_merge(certificates);
-        }
-        let http = builder.build().map_err(|error| ClientError::Settings(error.to_string()))?;
+        let http = http_client(&settings)?;
         Ok(Self { http, settings, urls, preferred: AtomicUsize::new(0) })
     }
 
@@ -93,6 +86,31 @@ impl Client {
         self.call(&Call { method: Method::GET, path: &path, query: &[], body: None }).await
     }
 
+    /// The latest version of a subject whose metadata bear all of these properties.
+    pub async fn latest_with_metadata(
+        &self,
+        subject: &str,
+        properties: &[(String, String)],
+    ) -> Result<SubjectVersion, ClientError> {
+        let pairs = properties.iter().flat_map(|(key, value)| [("key", &**key), ("value", &**value)]);
+        let query: Vec<_> = pairs.collect();
+        let path = ["subjects", subject, "metadata"];
+        self.call(&Call { method: Method::GET, path: &path, query: &query, body: None }).await
+    }
+
+    /// The subject that the registry associates with a topic's keys or values (`kind`); `None` where it associates
+    /// none, or does not know of associations at all.
+    pub async fn associated_subject(&self, topic: &str, kind: &str) -> Result<Option<String>, ClientError> {
+        let path = ["associations", "resources", "-", topic];
+        let query = [("resourceType", "topic"), ("associationType", kind)];
+        let call = Call { method: Method::GET, path: &path, query: &query, body: None };
+        match self.call::<Vec<Association>>(&call).await {
+            Ok(found) => Ok(found.into_iter().next().map(|association| association.subject)),
+            Err(ClientError::Refused { status: 404 | 405, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether a schema could be registered after the subject's latest.
     pub async fn is_compatible(&self, subject: &str, schema: &RegisterRequest) -> Result<bool, ClientError> {
         let path = ["compatibility", "subjects", subject, "versions", "latest"];
@@ -118,14 +136,14 @@ impl Client {
         }
     }
 
-    /// One try at each registry, until one answers.
+    /// One try at each registry, until one answers; one that is overloaded or has no leader has not answered.
     async fn try_all<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, ClientError> {
         let first = self.preferred.load(Ordering::Relaxed);
         let mut last_error = None;
         for step in 0..self.urls.len() {
             let index = (first + step) % self.urls.len();
             match self.try_one(&self.urls[index], call).await {
-                Err(error @ ClientError::Unreachable { .. }) => last_error = Some(error),
+                Err(error) if error.is_transient() => last_error = Some(error),
                 outcome => {
                     self.preferred.store(index, Ordering::Relaxed);
                     return outcome;
@@ -165,7 +183,11 @@ impl Client {
         request = match &self.settings.credentials {
             Credentials::Url => request,
             Credentials::Basic { user, password } => request.basic_auth(user, Some(password)),
-            Credentials::Bearer { token } => request.bearer_auth(token),
+            Credentials::Bearer { token, logical_cluster, identity_pool } => {
+                let headers = [("target-sr-cluster", logical_cluster), (IDENTITY_POOL, identity_pool)];
+                let given = headers.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+                given.fold(request.bearer_auth(token), |request, (name, value)| request.header(name, value))
+            }
         };
         match call.body {
             Some(body) => request.header(CONTENT_TYPE_HEADER, CONTENT_TYPE).json(body),
@@ -189,6 +211,31 @@ impl Normalize {
             Self::Yes => &[("normalize", "true")],
         }
     }
+}
+
+fn http_client(settings: &Settings) -> Result<reqwest::Client, ClientError> {
+    // Whoever started the process has usually done this; reqwest panics without it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = reqwest::Client::builder()
+        .connect_timeout(settings.connect_timeout)
+        .timeout(settings.request_timeout);
+    let failed = |what: &str, error: reqwest::Error| ClientError::Settings(format!("{what}: {error}"));
+    if let Some(pem) = &settings.tls.trusted_certificates {
+        let certificates = reqwest::Certificate::from_pem_bundle(pem.as_bytes())
+            .map_err(|error| failed("certificates", error))?;
+        builder = builder.tls_certs_merge(certificates);
+    }
+    if let Some(pem) = &settings.tls.identity {
+        let identity = reqwest::Identity::from_pem(pem.as_bytes())
+            .map_err(|error| failed("certificate and key of the client", error))?;
+        builder = builder.identity(identity);
+    }
+    if let Some((host, port)) = &settings.proxy {
+        let proxy =
+            reqwest::Proxy::all(format!("http://{host}:{port}")).map_err(|error| failed("proxy", error))?;
+        builder = builder.proxy(proxy);
+    }
+    builder.build().map_err(|error| ClientError::Settings(error.to_string()))
 }
 
 fn parse_url(text: &str) -> Result<Url, ClientError> {

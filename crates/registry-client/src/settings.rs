@@ -13,6 +13,9 @@ pub enum Credentials {
     },
     Bearer {
         token: String,
+        /// Sent beside the token where the registry is one of several behind a gateway.
+        logical_cluster: Option<String>,
+        identity_pool: Option<String>,
     },
 }
 
@@ -27,13 +30,34 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
+/// As PEM text.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// Certificates to trust beside the system's.
+    pub trusted_certificates: Option<String>,
+    /// Our own certificate with its chain, and its key.
+    pub identity: Option<String>,
+}
+
+impl std::fmt::Debug for Tls {
+    /// The key does not reach a log.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Tls")
+            .field("trusts", &self.trusted_certificates.is_some())
+            .field("identity", &self.identity.is_some())
+            .finish()
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Tried in turn; the one that answered last is tried first.
     pub urls: Vec<String>,
     pub credentials: Credentials,
-    /// Certificates to trust beside the system's, as PEM text.
-    pub trusted_certificates: Option<String>,
+    pub tls: Tls,
+    /// Host and port of an HTTP proxy.
+    pub proxy: Option<(String, u16)>,
     pub connect_timeout: Duration,
     pub request_timeout: Duration,
     /// Tries after the first one, over all URLs.
@@ -48,7 +72,8 @@ impl Settings {
         Self {
             urls,
             credentials: Credentials::default(),
-            trusted_certificates: None,
+            tls: Tls::default(),
+            proxy: None,
             connect_timeout: Duration::from_secs(60),
             request_timeout: Duration::from_secs(60),
             retries_max: 3,

@@ -1,5 +1,7 @@
 //! Requests and responses in Confluent's JSON; members that are empty are left out, as the server does.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 
 /// The preferred media type of the API.
@@ -36,6 +38,24 @@ pub struct Reference {
     pub version: i32,
 }
 
+/// What a schema's owner says about it; part of its identity.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Metadata {
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, BTreeSet<String>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub properties: BTreeMap<String, String>,
+    /// Names of properties that are secret.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub sensitive: BTreeSet<String>,
+}
+
+/// A subject that belongs to a topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Association {
+    pub subject: String,
+}
+
 /// Body of a registration, a look-up or a compatibility check.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RegisterRequest {
@@ -45,6 +65,8 @@ pub struct RegisterRequest {
     pub schema_type: SchemaType,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<Reference>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Metadata>,
 }
 
 /// Answer to a registration; old registries send the id alone.
@@ -59,6 +81,8 @@ pub struct Registered {
     pub schema_type: Option<SchemaType>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<Reference>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Metadata>,
     /// The text as it is stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schema: Option<String>,
@@ -76,6 +100,8 @@ pub struct SubjectVersion {
     pub schema_type: SchemaType,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<Reference>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Metadata>,
     pub schema: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted: Option<bool>,
@@ -89,6 +115,8 @@ pub struct SchemaById {
     pub schema_type: SchemaType,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<Reference>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Metadata>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guid: Option<String>,
     #[serde(rename = "maxId", skip_serializing_if = "Option::is_none")]

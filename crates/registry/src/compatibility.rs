@@ -1,7 +1,6 @@
 //! Whether a schema may follow the live versions of a subject.
 
-use avro::compatibility::incompatibilities;
-
+use crate::format::{Parsed, Reader};
 use crate::level::Level;
 use crate::state::{State, Version};
 
@@ -9,7 +8,7 @@ use crate::state::{State, Version};
 const SHOWN_LENGTH_MAX: usize = 10 * 1024;
 
 /// Messages in Confluent's form; empty when the schema may be registered. `versions` are live, ascending.
-pub(crate) fn check(state: &State, new: &avro::Schema, versions: &[Version], level: Level) -> Vec<String> {
+pub(crate) fn check(state: &State, new: &Parsed, versions: &[Version], level: Level) -> Vec<String> {
     let count = if level.is_transitive() { versions.len() } else { 1 };
     for version in versions.iter().rev().take(count) {
         let mut messages = against(state, new, version, level);
@@ -28,20 +27,26 @@ pub(crate) fn check(state: &State, new: &avro::Schema, versions: &[Version], lev
     vec![]
 }
 
-fn against(state: &State, new: &avro::Schema, version: &Version, level: Level) -> Vec<String> {
+fn against(state: &State, new: &Parsed, version: &Version, level: Level) -> Vec<String> {
     if level == Level::None {
         return vec![];
     }
-    let Some(old) = state.parsed(&version.schema) else {
-        let word = version.schema.schema_type.word();
-        return vec![format!("{{errorType:'TYPE', description:'the old schema is not Avro but {word}'}}")];
+    let stored = &version.schema;
+    if stored.schema_type != new.schema_type() {
+        let (old, new) = (stored.schema_type.word(), new.schema_type().word());
+        return vec![format!(
+            "{{errorType:'TYPE', description:'the old schema is of type {old}, the new one of type {new}'}}"
+        )];
+    }
+    let Some(old) = state.parsed(stored) else {
+        return vec!["{errorType:'TYPE', description:'the old schema cannot be read'}".to_owned()];
     };
     let mut messages = vec![];
     if level.is_backward() {
-        messages.extend(incompatibilities(new, old).iter().map(|problem| problem.describe("new", "old")));
+        messages.extend(new.cannot_read(old, Reader::New));
     }
     if level.is_forward() {
-        messages.extend(incompatibilities(old, new).iter().map(|problem| problem.describe("old", "new")));
+        messages.extend(old.cannot_read(new, Reader::Old));
     }
     messages
 }

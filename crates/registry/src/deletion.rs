@@ -7,7 +7,7 @@ use crate::log::{LogRecord, read};
 use crate::query::VersionId;
 use crate::registration::{Core, to_bytes};
 use crate::state::{Scope, State, Version};
-use crate::values::{DeleteSubjectValue, SchemaValue};
+use crate::values::{DeleteSubjectValue, SchemaValue, WatermarkValue};
 
 /// What a deletion leaves behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ fn hard_subject(state: &State, subject: &str) -> Result<(Vec<i32>, Vec<LogRecord
         return Err(ApiError::SubjectNotSoftDeleted(subject.to_owned()));
     }
     check_references(state, subject, &all, Scope::All)?;
-    let mut records = vec![];
+    let mut records = watermark(state, &all);
     for version in all.iter().rev() {
         let key = Key::Schema { subject: subject.to_owned(), version: version.version };
         records.extend(tombstones(state, &key));
@@ -134,13 +134,23 @@ fn delete_version(
         }
         (Deletion::Hard, true) => {
             check_references(state, subject, std::slice::from_ref(&found), Scope::All)?;
-            let mut records = tombstones(state, &key);
+            let mut records = watermark(state, std::slice::from_ref(&found));
+            records.extend(tombstones(state, &key));
             if state.versions(subject, Scope::All).len() == 1 {
                 records.extend(settings_tombstones(state, subject));
             }
             Ok((number, records))
         }
     }
+}
+
+/// Compaction takes the highest id with its schema; a later restart would give it again, to another one.
+fn watermark(state: &State, removed: &[Version]) -> Vec<LogRecord> {
+    let id_max = state.id_max;
+    if !removed.iter().any(|version| version.schema.id == id_max) {
+        return vec![];
+    }
+    vec![(Key::Noop.encode(), Some(to_bytes(&WatermarkValue { id_max })))]
 }
 
 fn deleted_value(subject: &str, version: &Version) -> SchemaValue {
@@ -150,6 +160,7 @@ fn deleted_value(subject: &str, version: &Version) -> SchemaValue {
         id: version.schema.id,
         schema_type: version.schema.schema_type,
         references: version.schema.references.clone(),
+        metadata: version.schema.metadata.clone(),
         schema: version.schema.text.clone(),
         deleted: true,
     }

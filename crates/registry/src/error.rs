@@ -78,7 +78,7 @@ impl ApiError {
             Self::VersionNotSoftDeleted(..) => 40407,
             Self::NoSubjectCompatibility(_) => 40408,
             Self::NoSubjectMode(_) => 40409,
-            Self::Incompatible { .. } => 409,
+            Self::Incompatible { .. } => 40901,
             Self::InvalidSchema(_) => 42201,
             Self::InvalidVersion(_) => 42202,
             Self::InvalidLevel => 42203,

@@ -8,7 +8,8 @@ mod keys; // keys of the topic, byte by byte
 mod values; // values of the topic
 mod state; // what the records make
 mod log; // the topic, or memory
-mod schema; // text -> parsed schema, hash
+mod format; // Avro, JSON Schema, Protobuf: text -> parsed schema, and who can read whom
+mod schema; // a schema as it is kept, and its hash
 mod level; // compatibility levels
 mod compatibility; // may this schema follow those
 mod registration; // register, look up

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use avro::Strictness;
-use registry_client::{Reference, Registered, SchemaType, SubjectVersion};
+use registry_client::schemas::Document;
+use registry_client::{Metadata, Reference, Registered, SchemaType, SubjectVersion};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use crate::compatibility;
 use crate::config::level;
 use crate::error::ApiError;
+use crate::format::Parsed;
 use crate::keys::Key;
 use crate::level::Level;
 use crate::log::{Log, LogRecord, Shared, read};
@@ -39,15 +41,18 @@ pub(crate) struct SchemaRequest {
     pub id: Option<i32>,
     #[serde(default)]
     pub version: Option<i32>,
+    #[serde(default)]
+    pub metadata: Option<Metadata>,
     #[serde(rename = "ruleSet", default)]
     pub rule_set: Option<serde_json::Value>,
 }
 
 /// A schema that was sent: parsed, in its canonical text.
 pub(crate) struct Candidate {
-    pub parsed: avro::Schema,
+    pub parsed: Parsed,
     pub text: String,
     pub references: Vec<Reference>,
+    pub metadata: Option<Metadata>,
     hash: Hash,
 }
 
@@ -61,9 +66,7 @@ impl Candidate {
         if request.rule_set.as_ref().is_some_and(|rules| !rules.is_null()) {
             return Err(ApiError::RuleSet);
         }
-        if let Some(word) = request.schema_type.as_deref().filter(|word| !word.eq_ignore_ascii_case("AVRO")) {
-            return Err(ApiError::InvalidSchema(format!("Invalid schema type {word}")));
-        }
+        let mut schema_type = schema_type(request.schema_type.as_deref())?;
         let mut references = request.references.clone().unwrap_or_default();
         for reference in &mut references {
             pin(state, reference)?;
@@ -74,24 +77,30 @@ impl Candidate {
         let text = match &previous {
             Some(previous) => {
                 references = previous.schema.references.clone();
+                schema_type = previous.schema.schema_type;
                 &previous.schema.text
             }
             None if given.is_empty() => return Err(ApiError::InvalidSchema("Empty schema".to_owned())),
             None => given,
         };
-        let schemas = state
+        let resolved = state
             .resolve(&references, 0)
             .ok_or_else(|| ApiError::InvalidSchema("a reference cannot be resolved".to_owned()))?;
-        let parsed = avro::parse_with_references(text, &schemas, Strictness::Strict).map_err(|error| {
-            ApiError::InvalidSchema(format!("{text} with refs {references:?} of type AVRO, details: {error}"))
+        let document = Document { text: text.to_owned(), references: resolved };
+        let parsed = Parsed::new(schema_type, &document, Strictness::Strict).map_err(|error| {
+            let word = schema_type.word();
+            ApiError::InvalidSchema(format!(
+                "{text} with refs {references:?} of type {word}, details: {error}"
+            ))
         })?;
         if normalize {
             references.sort_by(|a, b| a.name.cmp(&b.name));
             references.dedup();
         }
-        let text = if normalize { parsed.normalised() } else { parsed.to_string() };
-        let hash = hash(&text, &references);
-        Ok(Self { parsed, text, references, hash })
+        let text = if normalize { parsed.normalised() } else { parsed.canonical() };
+        let metadata = request.metadata.clone();
+        let hash = hash(&text, &references, metadata.as_ref());
+        Ok(Self { parsed, text, references, metadata, hash })
     }
 
     /// The version of the subject that is this schema: by hash, or equal but for the order of properties.
@@ -100,13 +109,21 @@ impl Candidate {
         if let Some(found) = by_hash {
             return Some(found.clone());
         }
-        let own = self.parsed.normalised();
+        let own = self.parsed.identity();
         let same = |version: &&Version| {
             version.schema.references == self.references
-                && state.parsed(&version.schema).is_some_and(|schema| schema.normalised() == own)
+                && version.schema.metadata == self.metadata
+                && state.parsed(&version.schema).is_some_and(|schema| schema.identity() == own)
         };
         versions.iter().rev().find(same).cloned()
     }
+}
+
+fn schema_type(word: Option<&str>) -> Result<SchemaType, ApiError> {
+    let Some(word) = word else { return Ok(SchemaType::Avro) };
+    let known = [SchemaType::Avro, SchemaType::Json, SchemaType::Protobuf];
+    let found = known.into_iter().find(|known| known.word().eq_ignore_ascii_case(word));
+    found.ok_or_else(|| ApiError::InvalidSchema(format!("Invalid schema type {word}")))
 }
 
 /// A reference to the latest version means the one that is the latest now.
@@ -211,7 +228,9 @@ impl Core {
             (None, None) => state.id_max + 1,
         };
         let records = records(state, subject, version, id, &candidate, &all);
-        let stored = StoredSchema::new(id, SchemaType::Avro, candidate.references, candidate.text);
+        let schema_type = candidate.parsed.schema_type();
+        let stored =
+            StoredSchema::new(id, schema_type, candidate.references, candidate.metadata, candidate.text);
         let version = Version { version, schema: Arc::new(stored), deleted: false };
         Ok(Decision::New { version, records })
     }
@@ -270,8 +289,9 @@ fn records(
         subject: subject.to_owned(),
         version,
         id,
-        schema_type: SchemaType::Avro,
+        schema_type: candidate.parsed.schema_type(),
         references: candidate.references.clone(),
+        metadata: candidate.metadata.clone(),
         schema: candidate.text.clone(),
         deleted: false,
     };
@@ -292,6 +312,7 @@ fn registered(version: &Version) -> Registered {
         guid: Some(schema.guid()),
         schema_type: Some(schema.schema_type),
         references: schema.references.clone(),
+        metadata: schema.metadata.clone(),
         schema: Some(schema.text.clone()),
     }
 }
@@ -305,6 +326,7 @@ pub(crate) fn subject_version(subject: &str, version: &Version) -> SubjectVersio
         guid: Some(schema.guid()),
         schema_type: schema.schema_type,
         references: schema.references.clone(),
+        metadata: schema.metadata.clone(),
         schema: schema.text.clone(),
         deleted: version.deleted.then_some(true),
     }

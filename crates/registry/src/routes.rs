@@ -20,6 +20,7 @@ pub(crate) fn router(core: Arc<Core>) -> Router {
         .route("/", get(schemas::ping))
         .route("/subjects", get(subjects::list))
         .route("/subjects/{subject}", post(subjects::look_up).delete(subjects::delete))
+        .route("/subjects/{subject}/metadata", get(subjects::with_metadata))
         .route("/subjects/{subject}/versions", get(subjects::versions).post(subjects::register))
         .route(
             "/subjects/{subject}/versions/{version}",

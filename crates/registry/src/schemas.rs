@@ -21,7 +21,7 @@ pub(crate) async fn ping() -> Answer {
 }
 
 pub(crate) async fn types() -> Answer {
-    ok(&json!(["AVRO"]))
+    ok(&json!(["JSON", "PROTOBUF", "AVRO"]))
 }
 
 pub(crate) async fn contexts() -> Answer {
@@ -42,11 +42,14 @@ fn find(core: &Core, id: &str) -> Result<Arc<StoredSchema>, ApiError> {
     read(&core.state).schema(id).cloned().ok_or(ApiError::IdNotFound(id))
 }
 
-fn shown(schema: &StoredSchema, max_id: Option<i32>) -> SchemaById {
+fn shown(core: &Core, schema: &StoredSchema, parameters: &Parameters) -> SchemaById {
+    let state = read(&core.state);
+    let max_id = parameters.flag("fetchMaxId").then_some(state.id_max);
     SchemaById {
-        schema: schema.text.clone(),
+        schema: state.text(schema, parameters.text("format")),
         schema_type: schema.schema_type,
         references: schema.references.clone(),
+        metadata: schema.metadata.clone(),
         guid: Some(schema.guid()),
         max_id,
         subject: None,
@@ -57,12 +60,16 @@ fn shown(schema: &StoredSchema, max_id: Option<i32>) -> SchemaById {
 /// Soft-deleted schemas too: data written with them is still there.
 pub(crate) async fn by_id(AxumState(core): Shared, Path(id): Path<String>, parameters: Parameters) -> Answer {
     let schema = find(&core, &id)?;
-    let max_id = parameters.flag("fetchMaxId").then(|| read(&core.state).id_max);
-    ok(&shown(&schema, max_id))
+    ok(&shown(&core, &schema, &parameters))
 }
 
-pub(crate) async fn text_by_id(AxumState(core): Shared, Path(id): Path<String>) -> Result<String, ApiError> {
-    Ok(find(&core, &id)?.text.clone())
+pub(crate) async fn text_by_id(
+    AxumState(core): Shared,
+    Path(id): Path<String>,
+    parameters: Parameters,
+) -> Result<String, ApiError> {
+    let schema = find(&core, &id)?;
+    Ok(read(&core.state).text(&schema, parameters.text("format")))
 }
 
 /// Subjects and versions of an id.
@@ -100,10 +107,14 @@ pub(crate) async fn versions_of_id(
     ok(&parameters.page(listed.collect()))
 }
 
-pub(crate) async fn by_guid(AxumState(core): Shared, Path(guid): Path<String>) -> Answer {
+pub(crate) async fn by_guid(
+    AxumState(core): Shared,
+    Path(guid): Path<String>,
+    parameters: Parameters,
+) -> Answer {
     let found = read(&core.state).schema_by_guid(&guid).cloned();
     let schema = found.ok_or(ApiError::SchemaNotFound)?;
-    ok(&shown(&schema, None))
+    ok(&shown(&core, &schema, &parameters))
 }
 
 pub(crate) async fn ids_of_guid(AxumState(core): Shared, Path(guid): Path<String>) -> Answer {

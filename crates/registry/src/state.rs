@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use registry_client::Reference;
+use registry_client::schemas::Document;
 use tracing::warn;
 
+use crate::format::Parsed;
 use crate::keys::Key;
-use crate::schema::{Hash, StoredSchema};
-use crate::values::{ConfigValue, DeleteSubjectValue, Mode, ModeValue, SchemaValue};
+use crate::schema::{Hash, References, StoredSchema};
+use crate::values::{ConfigValue, DeleteSubjectValue, Mode, ModeValue, SchemaValue, WatermarkValue};
 
 /// Chains of references longer than this are taken for a circle.
 const REFERENCE_DEPTH_MAX: usize = 50;
@@ -19,7 +22,7 @@ pub(crate) struct State {
     by_hash: HashMap<Hash, i32>,
     pub configs: HashMap<Option<String>, ConfigValue>,
     pub modes: HashMap<Option<String>, Mode>,
-    /// Ids are never given twice while the process runs, deleted ones included.
+    /// Ids are never given twice, deleted ones included: see [`WatermarkValue`].
     pub id_max: i32,
     /// Byte forms of a key other than Confluent's: a deletion must cover them too.
     odd_keys: HashMap<Key, Vec<Vec<u8>>>,
@@ -81,13 +84,18 @@ impl State {
                 let numbers: Vec<_> = deleted.map(|it| it.version).collect();
                 numbers.into_iter().for_each(|version| self.remove(subject, version));
             }
-            (Key::DeleteSubject(_) | Key::ClearSubject(_), None) | (Key::Noop | Key::Other, _) => {}
+            (Key::Noop, Some(value)) => {
+                let value: WatermarkValue = serde_json::from_slice(value).ok()?;
+                self.id_max = self.id_max.max(value.id_max);
+            }
+            (Key::DeleteSubject(_) | Key::ClearSubject(_) | Key::Noop, None) | (Key::Other, _) => {}
         }
         Some(())
     }
 
     fn insert(&mut self, value: SchemaValue) {
-        let fresh = StoredSchema::new(value.id, value.schema_type, value.references, value.schema);
+        let fresh =
+            StoredSchema::new(value.id, value.schema_type, value.references, value.metadata, value.schema);
         let schema = match self.by_id.get(&value.id) {
             Some(known) if known.hash != fresh.hash => {
                 warn!(
@@ -158,23 +166,26 @@ impl State {
     }
 
     /// The parsed form, with all that the schema refers to.
-    pub(crate) fn parsed<'a>(&'a self, schema: &'a StoredSchema) -> Option<&'a avro::Schema> {
+    pub(crate) fn parsed<'a>(&'a self, schema: &'a StoredSchema) -> Option<&'a Parsed> {
         schema.parsed(|| self.resolve(&schema.references, 0))
     }
 
-    /// The schemas behind references. `None` where one is missing or cannot be read.
-    pub(crate) fn resolve(
-        &self,
-        references: &[registry_client::Reference],
-        depth: usize,
-    ) -> Option<Vec<avro::Schema>> {
+    /// The text as a client asks for it: `format=serialized` is a compiled Protobuf file.
+    pub(crate) fn text(&self, schema: &StoredSchema, format: Option<&str>) -> String {
+        let compiled = || self.parsed(schema).and_then(Parsed::serialized);
+        let compiled = if format == Some("serialized") { compiled() } else { None };
+        compiled.unwrap_or_else(|| schema.text.clone())
+    }
+
+    /// The schemas behind references. `None` where one is missing.
+    pub(crate) fn resolve(&self, references: &[Reference], depth: usize) -> Option<References> {
         if depth > REFERENCE_DEPTH_MAX {
             return None;
         }
-        let one = |reference: &registry_client::Reference| {
+        let one = |reference: &Reference| {
             let schema = &self.version(&reference.subject, reference.version)?.schema;
-            let inner = self.resolve(&schema.references, depth + 1)?;
-            avro::parse_with_references(&schema.text, &inner, avro::Strictness::Lenient).ok()
+            let references = self.resolve(&schema.references, depth + 1)?;
+            Some((reference.name.clone(), Document { text: schema.text.clone(), references }))
         };
         references.iter().map(one).collect()
     }

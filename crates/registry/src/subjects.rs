@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{Path, State as AxumState};
+use axum::extract::{Path, Query as AxumQuery, State as AxumState};
 use axum::http::StatusCode;
 use axum::response::Response;
-use registry_client::CompatibilityResult;
+use registry_client::{CompatibilityResult, SubjectVersion};
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
@@ -132,7 +132,8 @@ pub(crate) async fn version(
 ) -> Answer {
     let subject = parse_subject(&subject)?;
     let found = find(&core, &subject, &version, scope(&parameters))?;
-    ok(&subject_version(&subject, &found))
+    let text = read(&core.state).text(&found.schema, parameters.text("format"));
+    ok(&SubjectVersion { schema: text, ..subject_version(&subject, &found) })
 }
 
 pub(crate) async fn version_text(
@@ -141,7 +142,34 @@ pub(crate) async fn version_text(
     parameters: Parameters,
 ) -> Result<String, ApiError> {
     let subject = parse_subject(&subject)?;
-    Ok(find(&core, &subject, &version, scope(&parameters))?.schema.text.clone())
+    let found = find(&core, &subject, &version, scope(&parameters))?;
+    Ok(read(&core.state).text(&found.schema, parameters.text("format")))
+}
+
+/// The latest version whose metadata have all the properties that `key` and `value` name, pair by pair.
+pub(crate) async fn with_metadata(
+    AxumState(core): Shared,
+    Path(subject): Path<String>,
+    parameters: Parameters,
+    AxumQuery(pairs): AxumQuery<Vec<(String, String)>>,
+) -> Answer {
+    let subject = parse_subject(&subject)?;
+    let named = |name: &str| {
+        let name = name.to_owned();
+        pairs.iter().filter(move |(key, _)| *key == name).map(|(_, value)| value.as_str())
+    };
+    let wanted: Vec<(&str, &str)> = named("key").zip(named("value")).collect();
+    let versions = read(&core.state).versions(&subject, scope(&parameters));
+    if versions.is_empty() {
+        return Err(ApiError::SubjectNotFound(subject));
+    }
+    let bears = |version: &&Version| {
+        let metadata = version.schema.metadata.as_ref();
+        let property = |key: &str| metadata.and_then(|metadata| metadata.properties.get(key));
+        wanted.iter().all(|(key, value)| property(key).is_some_and(|found| found == value))
+    };
+    let found = versions.iter().rev().find(bears).ok_or(ApiError::SchemaNotFound)?;
+    ok(&subject_version(&subject, found))
 }
 
 pub(crate) async fn delete_version(

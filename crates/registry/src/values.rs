@@ -1,6 +1,6 @@
 //! Values of the topic: unknown members are ignored, missing ones have Confluent's defaults.
 
-use registry_client::{Reference, SchemaType};
+use registry_client::{Metadata, Reference, SchemaType};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +12,8 @@ pub(crate) struct SchemaValue {
     pub schema_type: SchemaType,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<Reference>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Metadata>,
     pub schema: String,
     #[serde(default)]
     pub deleted: bool,
@@ -22,6 +24,13 @@ pub(crate) struct SchemaValue {
 pub(crate) struct DeleteSubjectValue {
     pub subject: String,
     pub version: i32,
+}
+
+/// What stands behind the key of a NOOP, which nobody else reads: ids up to this one were given, deleted ones included.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct WatermarkValue {
+    #[serde(rename = "idMax")]
+    pub id_max: i32,
 }
 
 /// Members of a configuration, kept as they are: most of them only travel.

@@ -125,7 +125,7 @@ async fn bytes_and_restart() {
     assert_eq!(rig.get("/subjects").await.1, json!(["t-value", "u-value"]));
     // Both ways compatible is asked for now: a field without a default may not go.
     let (status, refused) = rig.register("t-value", r#"{"type":"record","name":"R","fields":[]}"#).await;
-    assert_eq!((status, &refused["error_code"]), (409, &json!(409)));
+    assert_eq!((status, &refused["error_code"]), (409, &json!(40901)));
     rig.stop().await;
 }
 
@@ -159,6 +159,99 @@ async fn deletions() {
     assert_eq!(rig.get("/schemas/ids/1").await.1["error_code"], json!(40403));
     let (_, anew) = rig.register("s", WIDER).await;
     assert_eq!(anew["version"], json!(1));
+    rig.stop().await;
+}
+
+/// The highest id may go with its schema, and the topic be compacted: it is not given again.
+#[tokio::test(flavor = "multi_thread")]
+async fn ids_are_never_given_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut rig = Rig::start(folder.path()).await;
+    rig.register("a", RECORD).await;
+    let (_, last) = rig.register("b", WIDER).await;
+    assert_eq!(last["id"], json!(2));
+    rig.call(Method::DELETE, "/subjects/b", None).await;
+    rig.call(Method::DELETE, "/subjects/b?permanent=true", None).await;
+    let records = rig.records().await;
+    let noop = records.iter().find(|(key, _)| key == r#"{"keytype":"NOOP","magic":0}"#).unwrap();
+    assert_eq!(noop.1.as_deref(), Some(r#"{"idMax":2}"#));
+    rig.restart().await;
+    let (_, next) = rig.register("c", "\"string\"").await;
+    assert_eq!(next["id"], json!(3));
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metadata_are_part_of_a_schema() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut rig = Rig::start(folder.path()).await;
+    let body = |tier: &str| json!({"schema": RECORD, "metadata": {"properties": {"tier": tier}}});
+    let register = |body: Json| rig.call(Method::POST, "/subjects/m/versions", Some(body));
+    assert_eq!(register(body("gold")).await.1["id"], json!(1));
+    assert_eq!(register(body("silver")).await.1["id"], json!(2));
+    assert_eq!(register(body("gold")).await.1["version"], json!(1));
+    let (_, plain) = register(json!({"schema": RECORD})).await;
+    assert_eq!((&plain["id"], plain.get("metadata")), (&json!(3), None));
+    rig.restart().await;
+    let (_, found) = rig.get("/subjects/m/metadata?key=tier&value=gold").await;
+    assert_eq!((&found["version"], &found["metadata"]["properties"]["tier"]), (&json!(1), &json!("gold")));
+    assert_eq!(rig.get("/schemas/ids/2").await.1["metadata"], json!({"properties": {"tier": "silver"}}));
+    assert_eq!(rig.get("/subjects/m/metadata?key=tier&value=tin").await.1["error_code"], json!(40403));
+    assert_eq!(rig.get("/subjects/x/metadata?key=tier&value=tin").await.1["error_code"], json!(40401));
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn json_schema_and_protobuf() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut rig = Rig::start(folder.path()).await;
+    let body = |kind: &str, text: &str| json!({"schemaType": kind, "schema": text});
+    let reference = |body: Json, name: &str, subject: &str| {
+        let mut body = body;
+        body["references"] = json!([{"name": name, "subject": subject, "version": 1}]);
+        body
+    };
+    let object =
+        r#"{"type": "object", "properties": {"a": {"$ref": "other.json"}}, "additionalProperties": false}"#;
+    let wider = r#"{"type":"object","properties":{"a":{"$ref":"other.json"},"b":{"type":"string"}},"additionalProperties":false}"#;
+    let post = async |subject: &str, body: Json| {
+        rig.call(Method::POST, &format!("/subjects/{subject}/versions"), Some(body)).await
+    };
+    assert_eq!(post("other", body("JSON", r#"{"type":"integer"}"#)).await.0, 200);
+    assert_eq!(post("j", body("JSON", object)).await.1["error_code"], json!(42201));
+    assert_eq!(post("j", body("JSON", r#"{"type":"nonsense"}"#)).await.1["error_code"], json!(42201));
+    let (status, first) = post("j", reference(body("JSON", object), "other.json", "other")).await;
+    assert_eq!((status, &first["schemaType"]), (200, &json!("JSON")));
+    assert_eq!(post("j", reference(body("JSON", wider), "other.json", "other")).await.1["version"], json!(2));
+    let (status, refused) = post("j", reference(body("JSON", object), "other.json", "other")).await;
+    assert_eq!((status, &refused["id"]), (200, &first["id"]));
+    let narrower = r#"{"type":"object","properties":{"a":{"type":"string"}},"additionalProperties":false}"#;
+    let (status, refused) = post("j", body("JSON", narrower)).await;
+    assert_eq!((status, &refused["error_code"]), (409, &json!(40901)));
+    assert!(refused["message"].as_str().unwrap().contains("TYPE_CHANGED"), "{refused}");
+
+    let proto = |fields: &str| {
+        format!("syntax = \"proto3\"; import \"i.proto\"; message M {{ Inner i = 1; {fields} }}")
+    };
+    let inner = "syntax = \"proto3\"; message Inner { int32 x = 1; }";
+    assert_eq!(post("i", body("PROTOBUF", inner)).await.0, 200);
+    assert_eq!(post("p", body("PROTOBUF", &proto(""))).await.1["error_code"], json!(42201));
+    let with = |fields: &str| reference(body("PROTOBUF", &proto(fields)), "i.proto", "i");
+    assert_eq!(post("p", with("string s = 2;")).await.0, 200);
+    assert_eq!(post("p", with("string s = 2; int32 n = 3;")).await.1["version"], json!(2));
+    assert_eq!(post("p", with("int32 s = 2;")).await.1["error_code"], json!(40901));
+    assert_eq!(post("p", body("AVRO", "\"int\"")).await.1["error_code"], json!(40901));
+    rig.restart().await;
+    assert_eq!(rig.get("/subjects/p/versions/1").await.1["schemaType"], json!("PROTOBUF"));
+    let (_, compiled) = rig.get("/subjects/p/versions/1?format=serialized").await;
+    let body = reference(body("PROTOBUF", compiled["schema"].as_str().unwrap()), "i.proto", "i");
+    assert!(!compiled["schema"].as_str().unwrap().contains("message"));
+    assert_eq!(rig.call(Method::POST, "/subjects/p", Some(body)).await.1["version"], json!(1));
+    let spelt = with("int32   n = 3;   string s = 2;");
+    let (status, _) = rig.call(Method::POST, "/subjects/p", Some(spelt)).await;
+    assert_eq!(status, 404, "the order of fields is part of a file");
+    let spaced = with("string s=2;");
+    assert_eq!(rig.call(Method::POST, "/subjects/p", Some(spaced)).await.1["version"], json!(1));
     rig.stop().await;
 }
 
@@ -205,7 +298,7 @@ async fn answers_of_the_api() {
     let folder = tempfile::tempdir().unwrap();
     let rig = Rig::start(folder.path()).await;
     assert_eq!(rig.get("/").await, (200, json!({})));
-    assert_eq!(rig.get("/schemas/types").await.1, json!(["AVRO"]));
+    assert_eq!(rig.get("/schemas/types").await.1, json!(["JSON", "PROTOBUF", "AVRO"]));
     assert_eq!(rig.get("/mode").await.1, json!({"mode": "READWRITE"}));
     assert_eq!(rig.get("/config/x").await.1["error_code"], json!(40408));
     assert_eq!(rig.get("/config/x?defaultToGlobal=true").await.1, json!({"compatibilityLevel": "BACKWARD"}));

@@ -216,7 +216,7 @@ pub fn all() -> Vec<PluginInfo> {
         .chain(transforms::transform_classes().map(built_in(PluginKind::Transformation)))
         .chain(transforms::predicate_classes().map(built_in(PluginKind::Predicate)))
         .chain(converters::known_classes().map(built_in(PluginKind::Converter)))
-        .chain(converters::known_classes().map(built_in(PluginKind::HeaderConverter)))
+        .chain(converters::known_header_classes().map(built_in(PluginKind::HeaderConverter)))
         .collect()
 }
 

@@ -12,8 +12,9 @@ mod schemaless; // data without a schema, in the type `Anything`
 mod schema_in; // Avro schema -> Connect schema and a read plan
 mod default_in; // JSON in the schema -> Connect default
 mod decode; // datum -> values, by a plan
-mod subject; // under which subject a schema is registered
-mod converter; // the contract
+mod format; // all of it, as a registered converter wants it
+mod apicurio; // Apicurio's class name and options
 
-pub(crate) use converter::AvroConverter;
+pub(crate) use apicurio::{converter as apicurio_converter, definition as apicurio_definition};
+pub(crate) use format::converter;
 pub(crate) use settings::definition;

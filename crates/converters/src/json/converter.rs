@@ -38,12 +38,12 @@ impl JsonConverter {
         if self.settings.envelope == Envelope::Enabled {
             head.extend_from_slice(b"{\"schema\":");
             match schema {
-                Some(schema) => write_schema(schema, None, self.settings.decimal_format, &mut head)?,
+                Some(schema) => write_schema(schema, None, self.settings.style, &mut head)?,
                 None => head.extend_from_slice(b"null"),
             }
             head.extend_from_slice(b",\"payload\":");
         }
-        let plan = schema.map(|schema| Plan::new(schema, self.settings.decimal_format, self.settings.nulls));
+        let plan = schema.map(|schema| Plan::new(schema, self.settings.style));
         Ok(JsonEncoder { head: head.into_boxed_slice(), plan: plan.transpose()? })
     }
 
@@ -53,7 +53,7 @@ impl JsonConverter {
     }
 
     fn compile(&self, schema: &Schema) -> Result<Compiled, TaskError> {
-        Ok(Compiled { plan: ReadPlan::new(schema, self.settings.nulls)?, schema: schema.clone() })
+        Ok(Compiled { plan: ReadPlan::new(schema, self.settings.style)?, schema: schema.clone() })
     }
 }
 
@@ -171,7 +171,7 @@ impl JsonDecoder {
             Some(compiled) => compiled.clone(),
             None => {
                 let compile = |schema: Schema| {
-                    let plan = ReadPlan::new(&schema, self.settings.nulls)?;
+                    let plan = ReadPlan::new(&schema, self.settings.style)?;
                     Ok::<_, TaskError>(Arc::new(Compiled { plan, schema }))
                 };
                 let compiled = parse_schema(text)?.map(compile).transpose()?;

@@ -10,7 +10,11 @@ mod write; // values -> JSON text
 mod schema_text; // schema <-> JSON text
 mod parser; // JSON text -> tokens
 mod read; // tokens -> values
+mod union; // values of unions, and maps as JSON Schema has them
 mod converter; // the two, behind the contract
 
 pub(crate) use converter::JsonConverter;
-pub(crate) use settings::definition;
+pub(crate) use parser::Parser;
+pub(crate) use read::ReadPlan;
+pub(crate) use settings::{DecimalFormat, Dialect, Nulls, ONE_OF, Style, definition};
+pub(crate) use write::Plan;

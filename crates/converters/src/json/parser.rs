@@ -34,6 +34,7 @@ impl Token {
     }
 }
 
+#[derive(Clone)]
 pub(crate) struct Parser<'a> {
     buffer: &'a Buffer,
     bytes: &'a [u8],

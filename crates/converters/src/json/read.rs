@@ -10,8 +10,9 @@ use num_bigint::BigInt;
 
 use super::parser::{Parser, Token};
 use super::schema_text::is_decimal;
-use super::settings::Nulls;
+use super::settings::{Dialect, Nulls, Style};
 use super::text::write_string;
+use super::union::{Branch, read_entries, read_union};
 use crate::decimal;
 
 /// How values of one schema are read.
@@ -20,7 +21,17 @@ pub(crate) struct ReadPlan {
     form: Form,
     /// What a null becomes; `None` where a null is an error.
     null: Option<Value>,
+    missing: Missing,
     type_name: &'static str,
+}
+
+/// What a field becomes that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Missing {
+    /// What a null becomes.
+    AsNull,
+    /// The same, but null where a null would be an error.
+    Null,
 }
 
 #[derive(Debug)]
@@ -45,6 +56,8 @@ enum Form {
     Array(Box<ReadPlan>),
     Object(Box<ReadPlan>),
     Pairs(Box<(ReadPlan, ReadPlan)>),
+    Entries(Box<(ReadPlan, ReadPlan)>),
+    Union(Box<[(Branch, ReadPlan)]>),
     Struct(Box<[FieldPlan]>),
 }
 
@@ -57,11 +70,12 @@ struct FieldPlan {
 }
 
 impl ReadPlan {
-    pub(crate) fn new(schema: &Schema, nulls: Nulls) -> Result<Self, TaskError> {
-        let default = schema.default().filter(|_| nulls == Nulls::ReplacedByDefault).cloned();
+    pub(crate) fn new(schema: &Schema, style: Style) -> Result<Self, TaskError> {
+        let default = schema.default().filter(|_| style.nulls == Nulls::ReplacedByDefault).cloned();
         Ok(Self {
-            form: Form::new(schema, nulls)?,
+            form: Form::new(schema, style)?,
             null: default.or_else(|| schema.is_optional().then_some(Value::Null)),
+            missing: if style.dialect == Dialect::JsonSchema { Missing::Null } else { Missing::AsNull },
             type_name: schema.kind().type_name(),
         })
     }
@@ -70,12 +84,19 @@ impl ReadPlan {
         let token = parser.peek()?;
         if token == Token::Null {
             parser.null()?;
-            return self.missing();
+            return self.null();
         }
         self.form.read(token, parser)
     }
 
     fn missing(&self) -> Result<Value, TaskError> {
+        match (&self.null, self.missing) {
+            (None, Missing::Null) => Ok(Value::Null),
+            _ => self.null(),
+        }
+    }
+
+    fn null(&self) -> Result<Value, TaskError> {
         self.null.clone().ok_or_else(|| {
             let name = self.type_name.to_uppercase();
             TaskError::reject(format!("Invalid null value for required {name} field"))
@@ -84,8 +105,8 @@ impl ReadPlan {
 }
 
 impl Form {
-    fn new(schema: &Schema, nulls: Nulls) -> Result<Self, TaskError> {
-        let plan = |schema: &Schema| ReadPlan::new(schema, nulls);
+    fn new(schema: &Schema, style: Style) -> Result<Self, TaskError> {
+        let plan = |schema: &Schema| ReadPlan::new(schema, style);
         if is_decimal(schema) {
             return Ok(Self::Decimal(decimal_scale(schema)));
         }
@@ -104,10 +125,17 @@ impl Form {
             (Kind::String, _) => Self::String,
             (Kind::Bytes, _) => Self::Bytes,
             (Kind::Array(items), _) => Self::Array(Box::new(plan(items)?)),
-            (Kind::Map { key, value }, _) if matches!(key.kind(), Kind::String) => {
+            (Kind::Map { key, value }, _) if style.dialect.is_object(key) => {
                 Self::Object(Box::new(plan(value)?))
             }
+            (Kind::Map { key, value }, _) if style.dialect == Dialect::JsonSchema => {
+                Self::Entries(Box::new((plan(key)?, plan(value)?)))
+            }
             (Kind::Map { key, value }, _) => Self::Pairs(Box::new((plan(key)?, plan(value)?))),
+            (Kind::Struct(fields), _) if style.dialect.is_union(schema) => {
+                let branch = |field: &connect::Field| Ok((Branch::new(&field.schema), plan(&field.schema)?));
+                Self::Union(fields.iter().map(branch).collect::<Result<_, TaskError>>()?)
+            }
             (Kind::Struct(fields), _) => {
                 let field = |field: &connect::Field| {
                     let mut head = vec![];
@@ -145,6 +173,8 @@ impl Form {
             Self::Array(plan) => read_array(plan, token, parser)?,
             Self::Object(plan) => read_object(plan, token, parser)?,
             Self::Pairs(plans) => read_pairs(plans, token, parser)?,
+            Self::Entries(plans) => read_entries(plans, token, parser)?,
+            Self::Union(branches) => read_union(branches, token, parser)?,
             Self::Struct(plans) => read_struct(plans, token, parser)?,
         })
     }
@@ -339,7 +369,7 @@ fn read_pairs(
 }
 
 /// The last of equal keys wins, as in a Java map.
-fn insert(entries: &mut Vec<(Value, Value)>, key: Value, value: Value) {
+pub(super) fn insert(entries: &mut Vec<(Value, Value)>, key: Value, value: Value) {
     match entries.iter_mut().find(|(other, _)| *other == key) {
         Some(entry) => entry.1 = value,
         None => entries.push((key, value)),

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::parser::Parser;
 use super::read::ReadPlan;
-use super::settings::{DecimalFormat, Nulls};
+use super::settings::{Nulls, Style};
 use super::text::{write_integer, write_string};
 use super::write::Plan;
 
@@ -16,7 +16,7 @@ type Members = serde_json::Map<String, Json>;
 pub(crate) fn write_schema(
     schema: &Schema,
     field: Option<&str>,
-    decimals: DecimalFormat,
+    style: Style,
     out: &mut Vec<u8>,
 ) -> Result<(), TaskError> {
     out.extend_from_slice(b"{\"type\":\"");
@@ -25,13 +25,13 @@ pub(crate) fn write_schema(
     match schema.kind() {
         Kind::Array(items) => {
             out.extend_from_slice(b",\"items\":");
-            write_schema(items, None, decimals, out)?;
+            write_schema(items, None, style, out)?;
         }
         Kind::Map { key, value } => {
             out.extend_from_slice(b",\"keys\":");
-            write_schema(key, None, decimals, out)?;
+            write_schema(key, None, style, out)?;
             out.extend_from_slice(b",\"values\":");
-            write_schema(value, None, decimals, out)?;
+            write_schema(value, None, style, out)?;
         }
         Kind::Struct(fields) => {
             out.extend_from_slice(b",\"fields\":[");
@@ -39,13 +39,13 @@ pub(crate) fn write_schema(
                 if index > 0 {
                     out.push(b',');
                 }
-                write_schema(&field.schema, Some(&field.name), decimals, out)?;
+                write_schema(&field.schema, Some(&field.name), style, out)?;
             }
             out.push(b']');
         }
         _ => {}
     }
-    write_attributes(schema, decimals, out)?;
+    write_attributes(schema, style, out)?;
     if let Some(field) = field {
         out.extend_from_slice(b",\"field\":");
         write_string(field, out);
@@ -54,7 +54,7 @@ pub(crate) fn write_schema(
     Ok(())
 }
 
-fn write_attributes(schema: &Schema, decimals: DecimalFormat, out: &mut Vec<u8>) -> Result<(), TaskError> {
+fn write_attributes(schema: &Schema, style: Style, out: &mut Vec<u8>) -> Result<(), TaskError> {
     out.extend_from_slice(if schema.is_optional() { b",\"optional\":true" } else { b",\"optional\":false" });
     if let Some(name) = schema.name() {
         out.extend_from_slice(b",\"name\":");
@@ -82,7 +82,7 @@ fn write_attributes(schema: &Schema, decimals: DecimalFormat, out: &mut Vec<u8>)
     }
     if let Some(default) = schema.default().filter(|default| !default.is_null()) {
         out.extend_from_slice(b",\"default\":");
-        Plan::new(schema, decimals, Nulls::ReplacedByDefault)?.write(default, out)?;
+        Plan::new(schema, Style { nulls: Nulls::ReplacedByDefault, ..style })?.write(default, out)?;
     }
     Ok(())
 }
@@ -184,7 +184,7 @@ fn fields(members: &Members) -> Result<Box<[Field]>, TaskError> {
 fn with_default(builder: SchemaBuilder, json: &Json) -> Result<Schema, TaskError> {
     let bare = builder.clone().build();
     let buffer = json.to_string().into_bytes().into();
-    let value = ReadPlan::new(&bare, Nulls::ReplacedByDefault)?.read(&mut Parser::new(&buffer))?;
+    let value = ReadPlan::new(&bare, Style::PLAIN)?.read(&mut Parser::new(&buffer))?;
     match value {
         // Connect builds such a default with another schema than the one it is for, and refuses it.
         Value::Struct(_) => Err(invalid_default()),

@@ -1,7 +1,7 @@
 //! Options of the JSON converter.
 
-use connect::TaskError;
 use connect::settings::{Definition, Importance, Properties, Validator, row};
+use connect::{Kind, Schema, TaskError};
 
 use crate::catalog::configuration_error;
 
@@ -27,12 +27,50 @@ pub(crate) enum Nulls {
     Kept,
 }
 
+/// How maps and unions look in JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// Kafka's converter: a map with other keys is a list of pairs.
+    Connect,
+    /// Confluent's JSON Schema: a list of objects with `key` and `value`; a union is the value of its branch; what is
+    /// missing is null.
+    JsonSchema,
+}
+
+impl Dialect {
+    /// Whether a map with such keys is an object.
+    pub(crate) fn is_object(self, key: &Schema) -> bool {
+        matches!(key.kind(), Kind::String) && (self == Self::Connect || !key.is_optional())
+    }
+
+    /// Whether a struct is a union of which one field is set.
+    pub(crate) fn is_union(self, schema: &Schema) -> bool {
+        self == Self::JsonSchema && schema.name() == Some(ONE_OF)
+    }
+}
+
+/// Name of a struct that Confluent's JSON Schema converter makes of a union.
+pub(crate) const ONE_OF: &str = "io.confluent.connect.json.OneOf";
+
+/// What plans depend on beside the schema.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Style {
+    pub decimals: DecimalFormat,
+    pub nulls: Nulls,
+    pub dialect: Dialect,
+}
+
+impl Style {
+    /// Of the converter's own defaults.
+    pub(crate) const PLAIN: Self =
+        Self { decimals: DecimalFormat::Base64, nulls: Nulls::ReplacedByDefault, dialect: Dialect::Connect };
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub envelope: Envelope,
     pub schemas_cached_max: usize,
-    pub decimal_format: DecimalFormat,
-    pub nulls: Nulls,
+    pub style: Style,
     /// Text of the schema of plain payloads.
     pub schema_content: Option<String>,
 }
@@ -73,11 +111,14 @@ impl Settings {
         Ok(Self {
             envelope: if resolved.boolean("schemas.enable") { Envelope::Enabled } else { Envelope::Disabled },
             schemas_cached_max: usize::try_from(resolved.long("schemas.cache.size")).unwrap_or(0).max(1),
-            decimal_format: if numeric { DecimalFormat::Numeric } else { DecimalFormat::Base64 },
-            nulls: if resolved.boolean("replace.null.with.default") {
-                Nulls::ReplacedByDefault
-            } else {
-                Nulls::Kept
+            style: Style {
+                decimals: if numeric { DecimalFormat::Numeric } else { DecimalFormat::Base64 },
+                nulls: if resolved.boolean("replace.null.with.default") {
+                    Nulls::ReplacedByDefault
+                } else {
+                    Nulls::Kept
+                },
+                dialect: Dialect::Connect,
             },
             schema_content: content.map(str::to_owned),
         })

@@ -3,7 +3,7 @@
 use connect::logical::{DECIMAL, decimal_scale};
 use connect::{Kind, Schema, TaskError, Value};
 
-use super::settings::{DecimalFormat, Nulls};
+use super::settings::{DecimalFormat, Dialect, Nulls, Style};
 use super::text::{write_base64, write_double, write_float, write_integer, write_string};
 use crate::decimal;
 
@@ -28,6 +28,10 @@ enum Form {
     Object(Box<Plan>),
     /// Other keys: a list of pairs.
     Pairs(Box<(Plan, Plan)>),
+    /// A list of objects with `key` and `value`.
+    Entries(Box<(Plan, Plan)>),
+    /// The first field that is set, without its name.
+    Union(Box<[Plan]>),
     Struct(Box<[(Head, Plan)]>),
 }
 
@@ -81,10 +85,10 @@ enum ScalarKind {
 }
 
 impl Plan {
-    pub(crate) fn new(schema: &Schema, decimals: DecimalFormat, nulls: Nulls) -> Result<Self, TaskError> {
-        let form = Form::new(schema, decimals, nulls)?;
+    pub(crate) fn new(schema: &Schema, style: Style) -> Result<Self, TaskError> {
+        let form = Form::new(schema, style)?;
         let null = match schema.default() {
-            Some(default) if nulls == Nulls::ReplacedByDefault && !default.is_null() => {
+            Some(default) if style.nulls == Nulls::ReplacedByDefault && !default.is_null() => {
                 let mut text = vec![];
                 form.write(default, &mut text)?;
                 Some(text.into_boxed_slice())
@@ -112,8 +116,8 @@ impl Plan {
 }
 
 impl Form {
-    fn new(schema: &Schema, decimals: DecimalFormat, nulls: Nulls) -> Result<Self, TaskError> {
-        let plan = |schema: &Schema| Plan::new(schema, decimals, nulls);
+    fn new(schema: &Schema, style: Style) -> Result<Self, TaskError> {
+        let plan = |schema: &Schema| Plan::new(schema, style);
         Ok(match schema.kind() {
             Kind::Int8 => Self::Scalar(ScalarKind::Int8),
             Kind::Int16 => Self::Scalar(ScalarKind::Int16),
@@ -123,17 +127,21 @@ impl Form {
             Kind::Float64 => Self::Scalar(ScalarKind::Float64),
             Kind::Boolean => Self::Scalar(ScalarKind::Boolean),
             Kind::String => Self::Scalar(ScalarKind::String),
-            Kind::Bytes if schema.name() == Some(DECIMAL) && decimals == DecimalFormat::Numeric => {
+            Kind::Bytes if schema.name() == Some(DECIMAL) && style.decimals == DecimalFormat::Numeric => {
                 let scale = decimal_scale(schema)
                     .ok_or_else(|| TaskError::reject("Invalid Decimal schema: scale parameter not found"))?;
                 Self::Decimal { scale }
             }
             Kind::Bytes => Self::Bytes,
             Kind::Array(items) => Self::Array(Box::new(plan(items)?)),
-            Kind::Map { key, value } if matches!(key.kind(), Kind::String) => {
-                Self::Object(Box::new(plan(value)?))
+            Kind::Map { key, value } if style.dialect.is_object(key) => Self::Object(Box::new(plan(value)?)),
+            Kind::Map { key, value } if style.dialect == Dialect::JsonSchema => {
+                Self::Entries(Box::new((plan(key)?, plan(value)?)))
             }
             Kind::Map { key, value } => Self::Pairs(Box::new((plan(key)?, plan(value)?))),
+            Kind::Struct(fields) if style.dialect.is_union(schema) => {
+                Self::Union(fields.iter().map(|field| plan(&field.schema)).collect::<Result<_, _>>()?)
+            }
             Kind::Struct(fields) => Self::Struct(
                 fields
                     .iter()
@@ -176,6 +184,22 @@ impl Form {
                     out.push(b']');
                     Ok(())
                 })?;
+            }
+            (Self::Entries(plans), Value::Map(entries)) => {
+                write_list(entries, b'[', b']', out, |(key, value), out| {
+                    out.extend_from_slice(b"{\"key\":");
+                    plans.0.write(key, out)?;
+                    out.extend_from_slice(b",\"value\":");
+                    plans.1.write(value, out)?;
+                    out.push(b'}');
+                    Ok(())
+                })?;
+            }
+            (Self::Union(plans), Value::Struct(fields)) => {
+                match plans.iter().zip(fields).find(|(_, field)| !field.is_null()) {
+                    Some((plan, field)) => plan.write(field, out)?,
+                    None => out.extend_from_slice(b"null"),
+                }
             }
             (_, value) => return Err(mismatch(value)),
         }

@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 
 use crate::vectors::{Checked, Types, difference, schema_from, schema_to, types_of, value_from, value_to};
 
-const CLASS: &str = "io.confluent.connect.avro.AvroConverter";
+const CLASS: &str = "io.apicurio.registry.utils.converter.AvroConverter";
 const HEADER_LENGTH: usize = 5;
 
 pub struct Registry<'a> {
@@ -35,17 +35,16 @@ impl<'a> Registry<'a> {
     }
 
     async fn check_case(&self, case: &Json) -> Checked {
-        if case["class"] != "io.apicurio.registry.utils.converter.AvroConverter" {
+        if case["class"] != CLASS {
             return Err(format!("class {}", case["class"]));
         }
         let mut properties: Properties = case["config"]
             .as_object()
             .unwrap()
             .iter()
-            .filter(|(key, _)| !key.starts_with("apicurio."))
             .map(|(key, value)| (key.clone(), value.as_str().unwrap().to_owned()))
             .collect();
-        properties.insert("schema.registry.url".to_owned(), self.url.clone());
+        properties.insert("apicurio.registry.url".to_owned(), self.url.clone());
         let converter = create(CLASS, Role::Value, &properties).map_err(|error| error.to_string())?;
         let topic = format!("golden-{}", self.topics.fetch_add(1, Ordering::Relaxed));
         if let Some(hex) = case.get("bytes_hex") {

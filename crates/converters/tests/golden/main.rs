@@ -18,11 +18,19 @@ use num_bigint::BigInt;
 use serde_json::{Map, Value as Json, json};
 use vectors::{Checked, Tally, Types, difference, schema_from, schema_to, types_of, value_from, value_to};
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 14] = [
     "JsonConverter",
     "JsonConverter_read",
     "StringConverter",
     "ByteArrayConverter",
+    "BooleanConverter",
+    "DoubleConverter",
+    "FloatConverter",
+    "IntegerConverter",
+    "LongConverter",
+    "ShortConverter",
+    "DebeziumBinaryDataConverter",
+    "DebeziumByteArrayConverter",
     "SimpleHeaderConverter",
     "ApicurioAvroConverter",
 ];
