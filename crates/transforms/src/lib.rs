@@ -7,9 +7,25 @@ mod schema_cache; // plans by schema identity
 mod java_regex; // Java's patterns and replacements
 mod java_date_format; // SimpleDateFormat
 mod part; // key or value
+mod options; // what settings share
+mod shape; // what transforms ask of values and do to schemas
+mod nulls; // replace.null.with.default
+mod field_path; // names and paths of fields
 mod extract_new_record_state;
+mod cast;
+mod extract_field;
+mod filter;
+mod flatten;
+mod headers;
+mod hoist_field;
+mod insert_field;
+mod mask_field;
 mod regex_router;
+mod replace_field;
+mod set_schema_metadata;
 mod timestamp_converter;
+mod timestamp_router;
+mod value_to_key;
 
 pub use catalog::{create, create_predicate, definition, predicate_classes, transform_classes};
 pub use chain::{Chain, ConfigError, ConfigErrors};

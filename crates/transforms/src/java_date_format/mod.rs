@@ -7,7 +7,7 @@ mod format; // instant -> text
 mod parse; // text -> instant
 
 const LETTERS: &str = "GyMdkHmsSEDFwWahKzZYuXL";
-const MILLIS_PER_DAY: i64 = 86_400_000;
+pub(crate) const MILLIS_PER_DAY: i64 = 86_400_000;
 const MILLIS_PER_HOUR: i64 = 3_600_000;
 const MILLIS_PER_MINUTE: i64 = 60_000;
 
