@@ -4,6 +4,7 @@ use connect::Transform;
 use connect::settings::{Definition, Properties};
 
 use crate::cast::{self, Cast};
+use crate::decode_message_content::{self, DecodeLogicalDecodingMessageContent};
 use crate::extract_field::{self, ExtractField};
 use crate::extract_new_record_state::{self, ExtractNewRecordState};
 use crate::filter::Filter;
@@ -11,7 +12,9 @@ use crate::flatten::{self, Flatten};
 use crate::headers::{self, DropHeaders, HeaderFrom, InsertHeader};
 use crate::hoist_field::{self, HoistField};
 use crate::insert_field::{self, InsertField};
+use crate::logical_table_router::{self, ByLogicalTableRouter};
 use crate::mask_field::{self, MaskField};
+use crate::outbox_event_router::{self, EventRouter};
 use crate::part::Part;
 use crate::predicate::{self, HasHeaderKey, Predicate, RecordIsTombstone, TopicNameMatches};
 use crate::regex_router::{self, RegexRouter};
@@ -74,11 +77,24 @@ const KAFKA_PARTS: &[[Class<dyn Transform>; 2]] = &[
     ),
 ];
 
-const DEBEZIUM: &[Class<dyn Transform>] = &[class!(
-    "io.debezium.transforms.ExtractNewRecordState",
-    extract_new_record_state::definition,
-    ExtractNewRecordState::new
-)];
+const DEBEZIUM: &[Class<dyn Transform>] = &[
+    class!(
+        "io.debezium.connector.postgresql.transforms.DecodeLogicalDecodingMessageContent",
+        decode_message_content::definition,
+        DecodeLogicalDecodingMessageContent::new
+    ),
+    class!(
+        "io.debezium.transforms.ByLogicalTableRouter",
+        logical_table_router::definition,
+        ByLogicalTableRouter::new
+    ),
+    class!(
+        "io.debezium.transforms.ExtractNewRecordState",
+        extract_new_record_state::definition,
+        ExtractNewRecordState::new
+    ),
+    class!("io.debezium.transforms.outbox.EventRouter", outbox_event_router::definition, EventRouter::new),
+];
 
 const PREDICATES: &[Class<dyn Predicate>] = &[
     class!(

@@ -11,15 +11,22 @@ mod options; // what settings share
 mod shape; // what transforms ask of values and do to schemas
 mod nulls; // replace.null.with.default
 mod field_path; // names and paths of fields
+mod route; // topics by pattern
+mod envelope; // Debezium's change events
+mod schema_name; // names as Avro allows them
+mod json_content; // JSON text -> value with a schema
 mod extract_new_record_state;
 mod cast;
+mod decode_message_content;
 mod extract_field;
 mod filter;
 mod flatten;
 mod headers;
 mod hoist_field;
 mod insert_field;
+mod logical_table_router;
 mod mask_field;
+mod outbox_event_router;
 mod regex_router;
 mod replace_field;
 mod set_schema_metadata;

@@ -2,6 +2,8 @@
 
 use connect::settings::{Definition, Properties, Resolved};
 
+use crate::java_regex::Pattern;
+
 /// Kafka's list of at least one name, none of them empty.
 pub(crate) fn names(option: &str, value: Option<&str>) -> Result<(), String> {
     let Some(text) = value else {
@@ -36,4 +38,14 @@ pub(crate) fn resolve(definition: &Definition, properties: &Properties) -> Resul
 /// A text that is given and not empty.
 pub(crate) fn given(resolved: &Resolved, name: &str) -> Option<Box<str>> {
     resolved.text(name).filter(|text| !text.is_empty()).map(Box::from)
+}
+
+/// A Java pattern.
+pub(crate) fn pattern(option: &str, value: Option<&str>) -> Result<(), String> {
+    match value {
+        Some(text) => Pattern::new(text)
+            .map(drop)
+            .map_err(|error| format!("Invalid value {text} for configuration {option}: Invalid regex: {error}")),
+        None => Ok(()),
+    }
 }

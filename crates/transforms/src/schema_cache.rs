@@ -1,6 +1,6 @@
 //! Plans by schema identity: after the first record of a schema, finding its plan costs a comparison of pointers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use connect::Schema;
 
@@ -41,5 +41,24 @@ impl<P> SchemaCache<P> {
         self.plans.push((schema.clone(), plan));
         self.by_id.insert(schema.id(), index);
         index
+    }
+}
+
+/// Schemas that are made record by record: equal ones become the same one, so that whoever caches by identity finds it.
+#[derive(Default)]
+pub(crate) struct SchemaSet {
+    schemas: HashSet<Schema, foldhash::fast::RandomState>,
+}
+
+impl SchemaSet {
+    pub(crate) fn intern(&mut self, schema: Schema) -> Schema {
+        if let Some(known) = self.schemas.get(&schema) {
+            return known.clone();
+        }
+        if self.schemas.len() >= PLANS_MAX {
+            self.schemas.clear();
+        }
+        self.schemas.insert(schema.clone());
+        schema
     }
 }

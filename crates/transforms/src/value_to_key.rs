@@ -1,5 +1,7 @@
 //! `org.apache.kafka.connect.transforms.ValueToKey`: a key of fields of the value.
 
+use std::collections::HashSet;
+
 use connect::settings::{Definition, Importance, Properties, row};
 use connect::{Field, Record, Schema, SchemaBuilder, TaskError, Transform, Value, Verdict};
 
@@ -36,7 +38,10 @@ pub(crate) fn definition() -> Definition {
 impl ValueToKey {
     pub(crate) fn new(properties: &Properties) -> Result<Self, Vec<String>> {
         let resolved = options::resolve(&definition(), properties)?;
-        let fields = resolved.list("fields").to_vec();
+        let mut fields = resolved.list("fields").to_vec();
+        // Kafka's lists of names hold each one once.
+        let mut seen = HashSet::new();
+        fields.retain(|name| seen.insert(name.clone()));
         Ok(Self { fields, nulls: Nulls::of(&resolved), plans: SchemaCache::default() })
     }
 }
