@@ -4,11 +4,15 @@ use connect::Transform;
 use connect::settings::{Definition, Properties};
 
 use crate::cast::{self, Cast};
+use crate::changed_record_state::{self, ExtractChangedRecordState};
 use crate::decode_message_content::{self, DecodeLogicalDecodingMessageContent};
+use crate::enforce_record_size::{self, EnforceRecordSize};
 use crate::extract_field::{self, ExtractField};
 use crate::extract_new_record_state::{self, ExtractNewRecordState};
 use crate::filter::Filter;
 use crate::flatten::{self, Flatten};
+use crate::geometry::{self, GeometryFormatTransformer, SwapGeometryCoordinates};
+use crate::header_to_value::{self, HeaderToValue};
 use crate::headers::{self, DropHeaders, HeaderFrom, InsertHeader};
 use crate::hoist_field::{self, HoistField};
 use crate::insert_field::{self, InsertField};
@@ -16,13 +20,18 @@ use crate::logical_table_router::{self, ByLogicalTableRouter};
 use crate::mask_field::{self, MaskField};
 use crate::outbox_event_router::{self, EventRouter};
 use crate::part::Part;
+use crate::partition_routing::{self, PartitionRouting};
 use crate::predicate::{self, HasHeaderKey, Predicate, RecordIsTombstone, TopicNameMatches};
 use crate::regex_router::{self, RegexRouter};
 use crate::replace_field::{self, ReplaceField};
+use crate::schema_change_event_filter::{self, SchemaChangeEventFilter};
+use crate::schema_to_new_record::{self, ExtractSchemaToNewRecord};
 use crate::set_schema_metadata::{self, SetSchemaMetadata};
 use crate::timestamp_converter::{self, TimestampConverter};
 use crate::timestamp_router::{self, TimestampRouter};
+use crate::timezone_converter::{self, TimezoneConverter};
 use crate::value_to_key::{self, ValueToKey};
+use crate::vector_to_json::VectorToJsonConverter;
 
 /// One class: its name, its options and what makes one.
 struct Class<T: ?Sized + 'static> {
@@ -93,7 +102,43 @@ const DEBEZIUM: &[Class<dyn Transform>] = &[
         extract_new_record_state::definition,
         ExtractNewRecordState::new
     ),
+    class!("io.debezium.transforms.EnforceRecordSize", enforce_record_size::definition, EnforceRecordSize::new),
+    class!(
+        "io.debezium.transforms.ExtractChangedRecordState",
+        changed_record_state::definition,
+        ExtractChangedRecordState::new
+    ),
+    class!(
+        "io.debezium.transforms.ExtractSchemaToNewRecord",
+        schema_to_new_record::definition,
+        ExtractSchemaToNewRecord::new
+    ),
+    class!(
+        "io.debezium.transforms.GeometryFormatTransformer",
+        geometry::format_definition,
+        GeometryFormatTransformer::new
+    ),
+    class!("io.debezium.transforms.HeaderToValue", header_to_value::definition, HeaderToValue::new),
+    class!(
+        "io.debezium.transforms.SchemaChangeEventFilter",
+        schema_change_event_filter::definition,
+        SchemaChangeEventFilter::new
+    ),
+    class!(
+        "io.debezium.transforms.SwapGeometryCoordinates",
+        geometry::swap_definition,
+        SwapGeometryCoordinates::new
+    ),
+    class!("io.debezium.transforms.TimezoneConverter", timezone_converter::definition, TimezoneConverter::new),
+    class!("io.debezium.transforms.VectorToJsonConverter", Definition::default, |_| nothing_wrong(
+        VectorToJsonConverter::default()
+    )),
     class!("io.debezium.transforms.outbox.EventRouter", outbox_event_router::definition, EventRouter::new),
+    class!(
+        "io.debezium.transforms.partitions.PartitionRouting",
+        partition_routing::definition,
+        PartitionRouting::new
+    ),
 ];
 
 const PREDICATES: &[Class<dyn Predicate>] = &[

@@ -1,7 +1,7 @@
 //! `…postgresql.transforms.DecodeLogicalDecodingMessageContent`: the JSON of a logical message as a row of an envelope.
 
 use connect::settings::{Definition, Importance, Properties, row};
-use connect::{Field, Kind, Record, Schema, TaskError, Transform, Value, Verdict};
+use connect::{Field, Kind, Record, Schema, SchemaBuilder, TaskError, Transform, Value, Verdict};
 
 use crate::envelope::{AFTER, OPERATION};
 use crate::json_content::{NullMembers, parse, schema_of, value_of};
@@ -77,7 +77,7 @@ impl Transform for DecodeLogicalDecodingMessageContent {
         let mut list = schema.fields().to_vec();
         list.remove(plan.message);
         list.push(Field { name: AFTER.into(), schema: row });
-        let envelope = crate::shape::basics(schema, Kind::Struct(list.into_boxed_slice()));
+        let envelope = SchemaBuilder::new(Kind::Struct(list.into_boxed_slice()));
         let envelope = envelope.name(format!("{MESSAGE_VALUE}.Envelope")).build();
         record.value_schema = Some(self.schemas.intern(envelope));
         record.key = Value::Null;

@@ -1,6 +1,6 @@
 //! Debezium's change events, by the name of their schema.
 
-use connect::{Schema, Value};
+use connect::Schema;
 
 const SUFFIX: &str = ".Envelope";
 
@@ -13,9 +13,4 @@ pub(crate) const TS_MS: &str = "ts_ms";
 /// Whether the value is a change event; other records pass Debezium's transforms unchanged.
 pub(crate) fn is_envelope(schema: &Schema) -> bool {
     schema.name().is_some_and(|name| name.ends_with(SUFFIX))
-}
-
-/// A row's or another struct's fields, where they are there.
-pub(crate) fn inside(envelope: &[Value], index: usize) -> Option<&[Value]> {
-    envelope[index].as_struct()
 }

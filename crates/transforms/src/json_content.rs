@@ -79,6 +79,10 @@ fn array_schema(items: &[Json], name: &str, nulls: NullMembers) -> Option<Schema
         let item = if is_required { merged } else { merged.optional() }.build();
         return Some(SchemaBuilder::array(item).optional().build());
     }
+    if present.is_empty() && !items.is_empty() {
+        // Nothing but nulls.
+        return schema_of(&Json::Null, name, nulls).map(|item| SchemaBuilder::array(item).optional().build());
+    }
     let mut schemas = present.iter().filter_map(|item| schema_of(item, name, nulls));
     let first = schemas.next()?;
     let item = schemas.fold(first, |schema, other| common(&schema, &other));

@@ -14,25 +14,36 @@ mod field_path; // names and paths of fields
 mod route; // topics by pattern
 mod envelope; // Debezium's change events
 mod schema_name; // names as Avro allows them
+mod places; // values of one kind in nested data
+mod java_hash; // Object.hashCode
 mod json_content; // JSON text -> value with a schema
 mod extract_new_record_state;
 mod cast;
+mod changed_record_state;
 mod decode_message_content;
+mod enforce_record_size;
 mod extract_field;
 mod filter;
 mod flatten;
+mod geometry;
+mod header_to_value;
 mod headers;
 mod hoist_field;
 mod insert_field;
 mod logical_table_router;
 mod mask_field;
 mod outbox_event_router;
+mod partition_routing;
 mod regex_router;
 mod replace_field;
+mod schema_change_event_filter;
+mod schema_to_new_record;
 mod set_schema_metadata;
 mod timestamp_converter;
 mod timestamp_router;
+mod timezone_converter;
 mod value_to_key;
+mod vector_to_json;
 
 pub use catalog::{create, create_predicate, definition, predicate_classes, transform_classes};
 pub use chain::{Chain, ConfigError, ConfigErrors};
