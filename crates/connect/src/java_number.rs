@@ -98,7 +98,8 @@ fn plain(text: &str) -> Option<&str> {
         _ => {}
     }
     let text = text.strip_suffix(['d', 'D', 'f', 'F']).unwrap_or(text);
-    let is_number = text.bytes().all(|it| it.is_ascii_digit() || matches!(it, b'.' | b'e' | b'E' | b'+' | b'-'));
+    let is_number =
+        text.bytes().all(|it| it.is_ascii_digit() || matches!(it, b'.' | b'e' | b'E' | b'+' | b'-'));
     is_number.then_some(text)
 }
 

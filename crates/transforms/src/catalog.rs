@@ -42,7 +42,11 @@ struct Class<T: ?Sized + 'static> {
 
 macro_rules! class {
     ($name:expr, $definition:expr, $create:expr) => {
-        Class { name: $name, definition: $definition, create: |properties| Ok(Box::new($create(properties)?)) }
+        Class {
+            name: $name,
+            definition: $definition,
+            create: |properties| Ok(Box::new($create(properties)?)),
+        }
     };
 }
 
@@ -57,11 +61,23 @@ macro_rules! parts {
 }
 
 const KAFKA: &[Class<dyn Transform>] = &[
-    class!("org.apache.kafka.connect.transforms.DropHeaders", headers::drop_headers_definition, DropHeaders::new),
+    class!(
+        "org.apache.kafka.connect.transforms.DropHeaders",
+        headers::drop_headers_definition,
+        DropHeaders::new
+    ),
     class!("org.apache.kafka.connect.transforms.Filter", Definition::default, |_| nothing_wrong(Filter)),
-    class!("org.apache.kafka.connect.transforms.InsertHeader", headers::insert_header_definition, InsertHeader::new),
+    class!(
+        "org.apache.kafka.connect.transforms.InsertHeader",
+        headers::insert_header_definition,
+        InsertHeader::new
+    ),
     class!("org.apache.kafka.connect.transforms.RegexRouter", regex_router::definition, RegexRouter::new),
-    class!("org.apache.kafka.connect.transforms.TimestampRouter", timestamp_router::definition, TimestampRouter::new),
+    class!(
+        "org.apache.kafka.connect.transforms.TimestampRouter",
+        timestamp_router::definition,
+        TimestampRouter::new
+    ),
     class!("org.apache.kafka.connect.transforms.ValueToKey", value_to_key::definition, ValueToKey::new),
 ];
 
@@ -69,7 +85,11 @@ const KAFKA_PARTS: &[[Class<dyn Transform>; 2]] = &[
     parts!("org.apache.kafka.connect.transforms.Cast", cast::definition, Cast::new),
     parts!("org.apache.kafka.connect.transforms.ExtractField", extract_field::definition, ExtractField::new),
     parts!("org.apache.kafka.connect.transforms.Flatten", flatten::definition, Flatten::new),
-    parts!("org.apache.kafka.connect.transforms.HeaderFrom", headers::header_from_definition, HeaderFrom::new),
+    parts!(
+        "org.apache.kafka.connect.transforms.HeaderFrom",
+        headers::header_from_definition,
+        HeaderFrom::new
+    ),
     parts!("org.apache.kafka.connect.transforms.HoistField", hoist_field::definition, HoistField::new),
     parts!("org.apache.kafka.connect.transforms.InsertField", insert_field::definition, InsertField::new),
     parts!("org.apache.kafka.connect.transforms.MaskField", mask_field::definition, MaskField::new),
@@ -102,7 +122,11 @@ const DEBEZIUM: &[Class<dyn Transform>] = &[
         extract_new_record_state::definition,
         ExtractNewRecordState::new
     ),
-    class!("io.debezium.transforms.EnforceRecordSize", enforce_record_size::definition, EnforceRecordSize::new),
+    class!(
+        "io.debezium.transforms.EnforceRecordSize",
+        enforce_record_size::definition,
+        EnforceRecordSize::new
+    ),
     class!(
         "io.debezium.transforms.ExtractChangedRecordState",
         changed_record_state::definition,
@@ -129,7 +153,11 @@ const DEBEZIUM: &[Class<dyn Transform>] = &[
         geometry::swap_definition,
         SwapGeometryCoordinates::new
     ),
-    class!("io.debezium.transforms.TimezoneConverter", timezone_converter::definition, TimezoneConverter::new),
+    class!(
+        "io.debezium.transforms.TimezoneConverter",
+        timezone_converter::definition,
+        TimezoneConverter::new
+    ),
     class!("io.debezium.transforms.VectorToJsonConverter", Definition::default, |_| nothing_wrong(
         VectorToJsonConverter::default()
     )),
@@ -147,11 +175,9 @@ const PREDICATES: &[Class<dyn Predicate>] = &[
         predicate::has_header_key_definition,
         HasHeaderKey::new
     ),
-    class!(
-        "org.apache.kafka.connect.transforms.predicates.RecordIsTombstone",
-        Definition::default,
-        |_| nothing_wrong(RecordIsTombstone)
-    ),
+    class!("org.apache.kafka.connect.transforms.predicates.RecordIsTombstone", Definition::default, |_| {
+        nothing_wrong(RecordIsTombstone)
+    }),
     class!(
         "org.apache.kafka.connect.transforms.predicates.TopicNameMatches",
         predicate::topic_name_matches_definition,

@@ -26,9 +26,11 @@ struct Plan {
 }
 
 pub(crate) fn definition() -> Definition {
-    Definition::new(vec![row("fields.null.include").boolean().default("false").importance(Importance::Medium).doc(
-        "When set to 'true', logical decoding message content fields with null values will be included.",
-    )])
+    Definition::new(vec![
+        row("fields.null.include").boolean().default("false").importance(Importance::Medium).doc(
+            "When set to 'true', logical decoding message content fields with null values will be included.",
+        ),
+    ])
 }
 
 impl DecodeLogicalDecodingMessageContent {
@@ -66,9 +68,8 @@ impl Transform for DecodeLogicalDecodingMessageContent {
             Some(Value::Bytes(bytes)) => std::str::from_utf8(bytes).unwrap_or_default(),
             _ => "",
         };
-        let refused = || {
-            TaskError::reject("Unable to parse logical decoding message content: it is not a JSON object")
-        };
+        let refused =
+            || TaskError::reject("Unable to parse logical decoding message content: it is not a JSON object");
         let json = parse(content).filter(|json| json.is_object()).ok_or_else(refused)?;
         let row = schema_of(&json, "", self.nulls).ok_or_else(refused)?;
         fields[plan.operation] = Value::text(CREATE);

@@ -79,7 +79,9 @@ impl EnforceRecordSize {
 impl Transform for EnforceRecordSize {
     fn apply(&mut self, record: &mut Record) -> Result<Verdict, TaskError> {
         let Some(schema) = &record.value_schema else { return Ok(Verdict::Keep) };
-        let Some(places) = self.plans.get_or_compile(schema, truncated_places) else { return Ok(Verdict::Keep) };
+        let Some(places) = self.plans.get_or_compile(schema, truncated_places) else {
+            return Ok(Verdict::Keep);
+        };
         let size = record_bytes(record) as f64 * self.compression_ratio;
         let mut excess = size.ceil() - self.max_bytes as f64;
         if excess <= 0.0 {

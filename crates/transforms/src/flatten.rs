@@ -141,7 +141,8 @@ fn open(
     let mut steps = vec![];
     for (index, field) in schema.fields().iter().enumerate() {
         let name = joined(prefix, &field.name, delimiter);
-        let inherited = default.and_then(Value::as_struct).map(|fields| &fields[index]).filter(|it| !it.is_null());
+        let inherited =
+            default.and_then(Value::as_struct).map(|fields| &fields[index]).filter(|it| !it.is_null());
         let default = field.schema.default().or(inherited);
         let ancestors = if field.schema.is_optional() { Ancestors::Optional } else { ancestors };
         match field.schema.kind() {

@@ -3,6 +3,8 @@
 use connect::settings::{Definition, Importance, Properties, Validator, row};
 use connect::{Field, Kind, Record, Schema, SchemaBuilder, TaskError, Transform, Value, Verdict};
 
+use crate::envelope::{AFTER, BEFORE};
+use crate::nulls::{self, Nulls};
 use crate::schema_cache::SchemaSet;
 use crate::{options, shape};
 
@@ -110,9 +112,8 @@ impl Transform for HeaderToValue {
 
 impl HeaderToValue {
     fn output(&mut self, input: &Schema, added: &[(usize, Schema, Value)]) -> Result<Schema, TaskError> {
-        let same = |(known, new): (&(usize, Schema), &(usize, Schema, Value))| {
-            known.0 == new.0 && known.1 == new.1
-        };
+        let same =
+            |(known, new): (&(usize, Schema), &(usize, Schema, Value))| known.0 == new.0 && known.1 == new.1;
         if let Some(last) = &self.last
             && last.input.ptr_eq(input)
             && last.added.len() == added.len()
@@ -154,23 +155,24 @@ fn extended(schema: &Schema, path: &[String], added: &Schema) -> Result<Schema, 
 fn set(values: &mut Box<[Value]>, fields: &[Field], path: &[String], new: Value) -> Result<(), String> {
     if values.len() < fields.len() {
         let mut longer = std::mem::take(values).into_vec();
-        longer.resize(fields.len(), Value::Null);
-        // New structs hold new fields only, and are there from the start.
-        for (value, field) in longer.iter_mut().zip(fields).skip(values.len()) {
-            if value.is_null() && path.len() > 1 && *field.name == *path[0] && field.schema.is_optional() {
-                *value = Value::Struct(vec![Value::Null; field.schema.fields().len()].into());
-            }
-        }
+        // New structs hold new fields, and are there from the start.
+        let empty = |field: &Field| match field.schema.kind() {
+            Kind::Struct(inner) => Value::Struct(vec![Value::Null; inner.len()].into()),
+            _ => Value::Null,
+        };
+        longer.extend(fields[longer.len()..].iter().map(empty));
         *values = longer.into_boxed_slice();
     }
     let (name, rest) = path.split_first().ok_or("a path has at least one step")?;
     let index = fields.iter().position(|field| *field.name == **name).ok_or("the schema was extended")?;
     let schema = &fields[index].schema;
     if !rest.is_empty() {
-        return match &mut values[index] {
-            Value::Struct(inner) => set(inner, schema.fields(), rest, new),
-            _ => Ok(()),
-        };
+        let Value::Struct(inner) = &mut values[index] else { return Ok(()) };
+        if ![BEFORE, AFTER].contains(&name.as_str()) {
+            // The copy of a struct has its defaults; in rows nulls stay nulls.
+            nulls::fill(&mut inner[..], &Nulls::ReplacedByDefault.defaults_of(schema));
+        }
+        return set(inner, schema.fields(), rest, new);
     }
     if !fits(&new, schema) {
         let (kind, class) = (schema.kind().type_name().to_uppercase(), shape::java_class(&new));

@@ -51,9 +51,10 @@ pub(crate) struct InsertHeader {
 pub(crate) fn insert_header_definition() -> Definition {
     Definition::new(vec![
         row("header").required().importance(Importance::High).doc("The name of the header."),
-        row("value.literal").required().importance(Importance::High).doc(
-            "The literal value that is to be set as the header value on all records.",
-        ),
+        row("value.literal")
+            .required()
+            .importance(Importance::High)
+            .doc("The literal value that is to be set as the header value on all records."),
     ])
 }
 
@@ -151,7 +152,11 @@ impl HeaderFrom {
         Ok(Self {
             part,
             pairs: fields.iter().cloned().zip(headers).collect(),
-            operation: if resolved.text("operation") == Some("move") { Operation::Move } else { Operation::Copy },
+            operation: if resolved.text("operation") == Some("move") {
+                Operation::Move
+            } else {
+                Operation::Copy
+            },
             nulls: Nulls::of(&resolved),
             plans: SchemaCache::default(),
         })

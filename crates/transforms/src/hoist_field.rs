@@ -14,9 +14,12 @@ pub(crate) struct HoistField {
 }
 
 pub(crate) fn definition() -> Definition {
-    Definition::new(vec![row("field").required().importance(Importance::Medium).doc(
-        "Field name for the single field that will be created in the resulting Struct or Map.",
-    )])
+    Definition::new(vec![
+        row("field")
+            .required()
+            .importance(Importance::Medium)
+            .doc("Field name for the single field that will be created in the resulting Struct or Map."),
+    ])
 }
 
 impl HoistField {

@@ -133,11 +133,7 @@ impl Transform for InsertField {
 }
 
 /// A partition or a timestamp that is not known is left out.
-fn apply_schemaless(
-    insertions: &[Insertion],
-    part: Part,
-    record: &mut Record,
-) -> Result<Verdict, TaskError> {
+fn apply_schemaless(insertions: &[Insertion], part: Part, record: &mut Record) -> Result<Verdict, TaskError> {
     shape::entries_of(part.of_mut(record).1, PURPOSE)?;
     let mut new = Vec::with_capacity(insertions.len());
     for insertion in insertions {

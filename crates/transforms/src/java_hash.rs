@@ -1,6 +1,6 @@
 //! `Object.hashCode` of Connect's values, and Infinispan's Murmur: what partitions are computed from.
 
-use connect::logical::{DATE, TIME, TIMESTAMP, decimal_scale};
+use connect::logical::{DATE, TIME, decimal_scale};
 use connect::{Kind, Schema, Value};
 use num_bigint::{BigInt, Sign};
 
@@ -12,7 +12,13 @@ const MURMUR_SEED: u64 = 9001;
 pub(crate) fn hash_code(schema: &Schema, value: &Value) -> Option<i32> {
     Some(match (value, schema.kind()) {
         (Value::Null, _) => 0,
-        (Value::Boolean(flag), _) => if *flag { 1231 } else { 1237 },
+        (Value::Boolean(flag), _) => {
+            if *flag {
+                1231
+            } else {
+                1237
+            }
+        }
         (Value::Int8(number), _) => i32::from(*number),
         (Value::Int16(number), _) => i32::from(*number),
         (Value::Int32(days), _) if schema.name() == Some(DATE) => fold(i64::from(*days) * MILLIS_PER_DAY),
@@ -20,7 +26,11 @@ pub(crate) fn hash_code(schema: &Schema, value: &Value) -> Option<i32> {
         (Value::Int32(number), _) => *number,
         (Value::Int64(number), _) => fold(*number),
         (Value::Float32(number), _) => {
-            if number.is_nan() { 0x7fc0_0000 } else { number.to_bits() as i32 }
+            if number.is_nan() {
+                0x7fc0_0000
+            } else {
+                number.to_bits() as i32
+            }
         }
         (Value::Float64(number), _) => {
             fold(if number.is_nan() { 0x7ff8_0000_0000_0000 } else { number.to_bits() as i64 })
@@ -50,15 +60,15 @@ fn fold(number: i64) -> i32 {
 
 fn big_integer(number: &BigInt) -> i32 {
     let (sign, digits) = number.to_u32_digits();
-    let hash = digits.iter().rev().fold(0_i32, |hash, digit| hash.wrapping_mul(31).wrapping_add(*digit as i32));
+    let hash =
+        digits.iter().rev().fold(0_i32, |hash, digit| hash.wrapping_mul(31).wrapping_add(*digit as i32));
     if sign == Sign::Minus { hash.wrapping_neg() } else { hash }
 }
 
-/// Texts and long numbers by their bytes, everything else by its hash code.
+/// Texts by their bytes, everything else by its hash code.
 pub(crate) fn murmur(schema: &Schema, value: &Value) -> Option<i32> {
     Some(match value {
         Value::String(text) => murmur3(text.as_bytes()),
-        Value::Int64(number) if schema.name() != Some(TIMESTAMP) => murmur3(&number.to_le_bytes()),
         other => murmur3(&hash_code(schema, other)?.to_le_bytes()),
     })
 }
@@ -79,9 +89,9 @@ fn murmur3(bytes: &[u8]) -> i32 {
     // The last bytes are signed in Java; all but the lowest of each word wash out what is above them.
     let tail = blocks.remainder();
     let word = |part: &[u8]| {
-        part.iter().enumerate().fold(0_u64, |word, (index, byte)| {
-            word ^ ((i64::from(*byte as i8) as u64) << (8 * index))
-        })
+        part.iter()
+            .enumerate()
+            .fold(0_u64, |word, (index, byte)| word ^ ((i64::from(*byte as i8) as u64) << (8 * index)))
     };
     let (low, high) = tail.split_at(tail.len().min(8));
     state.mix(word(low), word(high));

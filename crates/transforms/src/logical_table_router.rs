@@ -26,7 +26,10 @@ pub(crate) struct ByLogicalTableRouter {
 enum Uniqueness {
     NotEnforced,
     /// A field of this name is added to the key: the old topic, or what the route makes of it.
-    Field { name: Arc<str>, route: Option<Route> },
+    Field {
+        name: Arc<str>,
+        route: Option<Route>,
+    },
 }
 
 pub(crate) fn definition() -> Definition {

@@ -74,7 +74,8 @@ impl Transform for MaskField {
             return Ok(Verdict::Keep);
         };
         let fields = shape::fields_of(value, PURPOSE)?;
-        let plan = plans.get_or_compile(schema, |schema| Plan::new(schema, names, replacement.as_ref(), *nulls));
+        let plan =
+            plans.get_or_compile(schema, |schema| Plan::new(schema, names, replacement.as_ref(), *nulls));
         let plan = shape::planned(plan)?;
         nulls::fill(fields, &plan.defaults);
         for (index, mask) in &plan.masks {
@@ -112,7 +113,11 @@ impl Plan {
         nulls: Nulls,
     ) -> Result<Self, String> {
         shape::require_struct(schema, &Value::Null, PURPOSE)?;
-        let masked = schema.fields().iter().enumerate().filter(|(_, field)| names.iter().any(|it| **it == *field.name));
+        let masked = schema
+            .fields()
+            .iter()
+            .enumerate()
+            .filter(|(_, field)| names.iter().any(|it| **it == *field.name));
         let masks = masked.map(|(index, field)| (index, mask_under(&field.schema, replacement))).collect();
         Ok(Self { masks, defaults: nulls.defaults_of(schema) })
     }
@@ -149,7 +154,8 @@ fn mask_under(schema: &Schema, replacement: Option<&Replacement>) -> Result<Valu
 /// At the scale of the schema, which Connect's own masks do not keep: its converters refuse them.
 fn decimal_mask(scale: i32, replacement: Option<&Replacement>) -> Result<Value, String> {
     let Some(replacement) = replacement else { return Ok(Value::Bytes(Blob::copy(&[0]))) };
-    let number = decimal::parse(&replacement.text).and_then(|(number, own)| decimal::rescale(&number, own, scale));
+    let number =
+        decimal::parse(&replacement.text).and_then(|(number, own)| decimal::rescale(&number, own, scale));
     match number {
         Some(number) => Ok(Value::Bytes(Blob::from(number.to_signed_bytes_be()))),
         None => Err(format!("Unable to convert {} to a decimal of scale {scale}", replacement.text)),

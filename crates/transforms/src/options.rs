@@ -10,7 +10,9 @@ pub(crate) fn names(option: &str, value: Option<&str>) -> Result<(), String> {
         return Err(format!("Configuration '{option}' values must not be null."));
     };
     if text.trim().is_empty() {
-        return Err(format!("Configuration '{option}' must not be empty. Valid values include: any non-empty value"));
+        return Err(format!(
+            "Configuration '{option}' must not be empty. Valid values include: any non-empty value"
+        ));
     }
     if text.split(',').any(|item| item.trim().is_empty()) {
         return Err(format!("Configuration '{option}' values must not be empty."));
@@ -43,9 +45,9 @@ pub(crate) fn given(resolved: &Resolved, name: &str) -> Option<Box<str>> {
 /// A Java pattern.
 pub(crate) fn pattern(option: &str, value: Option<&str>) -> Result<(), String> {
     match value {
-        Some(text) => Pattern::new(text)
-            .map(drop)
-            .map_err(|error| format!("Invalid value {text} for configuration {option}: Invalid regex: {error}")),
+        Some(text) => Pattern::new(text).map(drop).map_err(|error| {
+            format!("Invalid value {text} for configuration {option}: Invalid regex: {error}")
+        }),
         None => Ok(()),
     }
 }

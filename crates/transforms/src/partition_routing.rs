@@ -26,8 +26,10 @@ struct Plan {
 }
 
 struct Path {
-    steps: Vec<usize>,
-    schema: Schema,
+    /// Structs on the way.
+    outer: Vec<usize>,
+    /// The field; `None`: it is not there, and not considered.
+    last: Option<(usize, Schema)>,
 }
 
 pub(crate) fn definition() -> Definition {
@@ -91,30 +93,33 @@ impl Plan {
 }
 
 impl Path {
-    /// `None`: there is no such field, it is not considered.
+    /// `None`: there is no such struct.
     fn find(schema: &Schema, steps: &[String], row: &str) -> Option<Self> {
-        let mut path = Self { steps: vec![], schema: schema.clone() };
-        for (index, step) in steps.iter().enumerate() {
-            let is_row = step == CHANGE && index + 1 < steps.len();
-            let place = path.schema.field_index(if is_row { row } else { step })?;
-            path.steps.push(place);
-            path.schema = path.schema.fields()[place].schema.clone();
+        let (last, outer) = steps.split_last()?;
+        let mut path = Self { outer: vec![], last: None };
+        let mut inside = schema;
+        for step in outer {
+            let place = inside.field_index(if step == CHANGE { row } else { step })?;
+            path.outer.push(place);
+            inside = &inside.fields()[place].schema;
         }
+        path.last = inside.field_index(last).map(|place| (place, inside.fields()[place].schema.clone()));
         Some(path)
     }
 
-    /// A null on the way to the field is an error, a null in the field is not.
-    fn value<'a>(&'a self, envelope: &'a [Value]) -> Result<&'a Value, TaskError> {
-        let (last, outer) = self.steps.split_last().expect("a path has at least one step");
+    /// A null struct on the way is an error, a null in the field is not.
+    fn value<'a>(&'a self, envelope: &'a [Value]) -> Result<Option<(&'a Schema, &'a Value)>, TaskError> {
         let mut fields = envelope;
-        for step in outer {
-            fields = fields[*step]
-                .as_struct()
-                .ok_or_else(|| TaskError::reject("Unprocessable message: a struct on the path to a field is null"))?;
+        for step in &self.outer {
+            fields = fields[*step].as_struct().ok_or_else(|| {
+                TaskError::reject("Unprocessable message: a struct on the path to a field is null")
+            })?;
         }
-        Ok(match (&fields[*last], self.schema.default()) {
-            (Value::Null, Some(default)) => default,
-            (value, _) => value,
+        let Some((place, schema)) = &self.last else { return Ok(None) };
+        Ok(match (&fields[*place], schema.default()) {
+            (Value::Null, Some(default)) => Some((schema, default)),
+            (Value::Null, None) => None,
+            (value, _) => Some((schema, value)),
         })
     }
 }
@@ -136,9 +141,8 @@ impl Transform for PartitionRouting {
         };
         let mut total = None;
         for path in paths {
-            let value = path.value(envelope)?;
-            if !value.is_null() {
-                let hash = hash(&path.schema, value).ok_or_else(|| {
+            if let Some((schema, value)) = path.value(envelope)? {
+                let hash = hash(schema, value).ok_or_else(|| {
                     TaskError::reject("a struct or map cannot be hashed for a partition: name a field in it")
                 })?;
                 total = Some(total.unwrap_or(0_i32).wrapping_add(hash));

@@ -61,7 +61,9 @@ fn renames<'a>(items: impl Iterator<Item = &'a str>) -> Result<Vec<(String, Stri
     for item in items {
         let parts: Vec<&str> = item.trim_end_matches(':').split(':').collect();
         let [from, to] = parts[..] else {
-            return Err(format!("Invalid value {item} for configuration renames: Invalid rename mapping: {item}"));
+            return Err(format!(
+                "Invalid value {item} for configuration renames: Invalid rename mapping: {item}"
+            ));
         };
         match renames.iter_mut().find(|(known, _)| known == from) {
             Some(rename) => rename.1 = to.to_owned(),
@@ -77,7 +79,8 @@ impl ReplaceField {
         let settings = Settings {
             exclude: resolved.list("exclude").to_vec(),
             include: resolved.list("include").to_vec(),
-            renames: renames(resolved.list("renames").iter().map(String::as_str)).map_err(|error| vec![error])?,
+            renames: renames(resolved.list("renames").iter().map(String::as_str))
+                .map_err(|error| vec![error])?,
             nulls: Nulls::of(&resolved),
         };
         Ok(Self { part, settings, plans: SchemaCache::default() })

@@ -73,12 +73,7 @@ impl Plan {
         Some(Self::of_table(schema, before, after, (source, table)))
     }
 
-    fn of_table(
-        schema: &Schema,
-        before: usize,
-        after: usize,
-        table: (usize, usize),
-    ) -> Result<Self, String> {
+    fn of_table(schema: &Schema, before: usize, after: usize, table: (usize, usize)) -> Result<Self, String> {
         let row = &schema.fields()[after].schema;
         let columns = row.fields().iter().map(column).collect::<Result<_, _>>()?;
         let mut fields = schema.fields().to_vec();

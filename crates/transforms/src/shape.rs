@@ -68,11 +68,14 @@ pub(crate) fn with_fields(schema: &Schema, fields: Vec<Field>) -> Result<Schema,
 }
 
 pub(crate) fn check_unique(fields: &[Field]) -> Result<(), String> {
-    let twice = fields.iter().enumerate().find(|(index, field)| {
-        fields[..*index].iter().any(|other| other.name == field.name)
-    });
+    let twice = fields
+        .iter()
+        .enumerate()
+        .find(|(index, field)| fields[..*index].iter().any(|other| other.name == field.name));
     match twice {
-        Some((_, field)) => Err(format!("Cannot create field because of field name duplication {}", field.name)),
+        Some((_, field)) => {
+            Err(format!("Cannot create field because of field name duplication {}", field.name))
+        }
         None => Ok(()),
     }
 }

@@ -51,9 +51,8 @@ impl Transform for ValueToKey {
         let Self { fields: names, nulls, plans } = self;
         let Some(schema) = &record.value_schema else {
             let entries = shape::entries_of(&mut record.value, PURPOSE)?;
-            let field = |name: &String| {
-                (Value::text(name), shape::entry(entries, name).cloned().unwrap_or_default())
-            };
+            let field =
+                |name: &String| (Value::text(name), shape::entry(entries, name).cloned().unwrap_or_default());
             let mut key = shape::Entries::default();
             shape::put_entries(&mut key, names.iter().map(field));
             record.key = Value::Map(key);

@@ -5,12 +5,13 @@ use std::fmt::Write;
 use connect::logical::debezium::{DOUBLE_VECTOR, FLOAT_VECTOR, JSON, SPARSE_DOUBLE_VECTOR};
 use connect::{Kind, Record, Schema, SchemaBuilder, TaskError, Transform, Value, Verdict, java_number};
 
+use crate::envelope::Surroundings;
 use crate::places::{Places, Reach};
 use crate::schema_cache::SchemaCache;
 
 #[derive(Default)]
 pub(crate) struct VectorToJsonConverter {
-    plans: SchemaCache<Option<(Places<()>, Schema)>>,
+    plans: SchemaCache<Option<(Places<()>, Surroundings, Schema)>>,
 }
 
 impl Transform for VectorToJsonConverter {
@@ -18,9 +19,10 @@ impl Transform for VectorToJsonConverter {
         let Some(schema) = &record.value_schema else { return Ok(Verdict::Keep) };
         let plan = self.plans.get_or_compile(schema, |schema| {
             let places = Places::find(schema, Reach::Structs, &|schema| is_vector(schema).then_some(()))?;
-            Some((places, rewritten(schema)))
+            Some((places, Surroundings::of(schema), rewritten(schema)))
         });
-        let Some((places, output)) = plan else { return Ok(Verdict::Keep) };
+        let Some((places, surroundings, output)) = plan else { return Ok(Verdict::Keep) };
+        surroundings.fill(&mut record.value);
         places.each(&mut record.value, &mut |(), value| {
             *value = Value::from(json(value));
             Ok(())

@@ -48,13 +48,11 @@ impl Reading {
                 "Cast transformation was passed a value of type class {} which is not supported by Connect's data API",
                 java_class(value)
             ))),
-            Value::Struct(_) | Value::Map(_) | Value::Array(_) => {
-                Err(TaskError::reject(format!(
-                    "Cast transformation does not support casting from {}; supported types are [INT8, INT16, INT32, \
+            Value::Struct(_) | Value::Map(_) | Value::Array(_) => Err(TaskError::reject(format!(
+                "Cast transformation does not support casting from {}; supported types are [INT8, INT16, INT32, \
                      INT64, FLOAT32, FLOAT64, BOOLEAN, STRING, BYTES]",
-                    java_class(value)
-                )))
-            }
+                java_class(value)
+            ))),
             _ => Ok(Self::Plain),
         }
     }

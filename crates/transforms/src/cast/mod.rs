@@ -105,7 +105,8 @@ impl Plan {
         for (index, field) in fields.iter_mut().enumerate() {
             let Some((_, target)) = casts.iter().find(|(name, _)| **name == *field.name) else { continue };
             let reading = Reading::of(&field.schema)?;
-            *field = Field { name: field.name.clone(), schema: cast_schema(&field.schema, reading, *target)? };
+            *field =
+                Field { name: field.name.clone(), schema: cast_schema(&field.schema, reading, *target)? };
             steps.push((index, reading, *target));
         }
         let schema = outer(input, Kind::Struct(fields.into()), |default| Ok(default.clone()))?;

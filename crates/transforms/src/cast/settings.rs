@@ -74,9 +74,11 @@ pub(super) fn parse(items: &[String]) -> Result<Casts, String> {
     match whole {
         None => Ok(Casts::Fields(fields)),
         Some(target) if items.len() == 1 => Ok(Casts::Whole(target)),
-        Some(_) => Err("Cast transformations that specify a type to cast the entire value to may only specify a \
+        Some(_) => {
+            Err("Cast transformations that specify a type to cast the entire value to may only specify a \
                         single cast in their spec"
-            .to_owned()),
+                .to_owned())
+        }
     }
 }
 

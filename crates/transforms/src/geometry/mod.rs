@@ -6,6 +6,7 @@ use connect::logical::debezium::GEOMETRY;
 use connect::settings::{Definition, Importance, Properties, Validator, row};
 use connect::{Blob, Record, Schema, TaskError, Transform, Value, Verdict};
 
+use crate::envelope::Surroundings;
 use crate::options;
 use crate::places::{Places, Reach};
 use crate::schema_cache::SchemaCache;
@@ -25,6 +26,18 @@ fn geometry(schema: &Schema) -> Option<Geometry> {
     Some(Geometry { wkb: schema.field_index("wkb")?, srid: schema.field_index("srid")? })
 }
 
+struct Plan {
+    places: Places<Geometry>,
+    surroundings: Surroundings,
+}
+
+impl Plan {
+    fn new(schema: &Schema, reach: Reach) -> Option<Self> {
+        let places = Places::find(schema, reach, &geometry)?;
+        Some(Self { places, surroundings: Surroundings::of(schema) })
+    }
+}
+
 /// The bytes and the reference system of a geometry.
 fn parts<'a>(at: &Geometry, value: &'a mut Value) -> Option<(&'a mut Value, Option<i32>)> {
     let Value::Struct(fields) = value else { return None };
@@ -42,7 +55,7 @@ enum Format {
 /// extended one is always recognised.
 pub(crate) struct GeometryFormatTransformer {
     format: Format,
-    places: SchemaCache<Option<Places<Geometry>>>,
+    plans: SchemaCache<Option<Plan>>,
 }
 
 pub(crate) fn format_definition() -> Definition {
@@ -59,17 +72,18 @@ impl GeometryFormatTransformer {
     pub(crate) fn new(properties: &Properties) -> Result<Self, Vec<String>> {
         let resolved = options::resolve(&format_definition(), properties)?;
         let is_ewkb = resolved.text("format").is_some_and(|text| text.eq_ignore_ascii_case("ewkb"));
-        Ok(Self { format: if is_ewkb { Format::Ewkb } else { Format::Wkb }, places: SchemaCache::default() })
+        Ok(Self { format: if is_ewkb { Format::Ewkb } else { Format::Wkb }, plans: SchemaCache::default() })
     }
 }
 
 impl Transform for GeometryFormatTransformer {
     fn apply(&mut self, record: &mut Record) -> Result<Verdict, TaskError> {
-        let Self { format, places } = self;
+        let Self { format, plans } = self;
         let Some(schema) = &record.value_schema else { return Ok(Verdict::Keep) };
-        let places = places.get_or_compile(schema, |schema| Places::find(schema, Reach::Structs, &geometry));
-        let Some(places) = places else { return Ok(Verdict::Keep) };
-        places.each(&mut record.value, &mut |at, value| {
+        let plan = plans.get_or_compile(schema, |schema| Plan::new(schema, Reach::Structs));
+        let Some(plan) = plan else { return Ok(Verdict::Keep) };
+        plan.surroundings.fill(&mut record.value);
+        plan.places.each(&mut record.value, &mut |at, value| {
             let Some((Value::Bytes(bytes), srid)) = parts(at, value) else { return Ok(()) };
             let other = if wkb::is_extended(bytes)? {
                 // Debezium goes on in this direction from the first extended geometry.
@@ -78,7 +92,8 @@ impl Transform for GeometryFormatTransformer {
             } else if *format == Format::Ewkb {
                 return Ok(());
             } else {
-                let srid = srid.ok_or_else(|| TaskError::reject("Cannot convert to EWKB when SRID is null"))?;
+                let srid =
+                    srid.ok_or_else(|| TaskError::reject("Cannot convert to EWKB when SRID is null"))?;
                 wkb::extended(bytes, srid)?
             };
             *bytes = Blob::from(other);
@@ -91,7 +106,7 @@ impl Transform for GeometryFormatTransformer {
 /// Exchanges x and y in geometries of some reference systems.
 pub(crate) struct SwapGeometryCoordinates {
     srids: Vec<i32>,
-    places: SchemaCache<Option<Places<Geometry>>>,
+    plans: SchemaCache<Option<Plan>>,
 }
 
 pub(crate) fn swap_definition() -> Definition {
@@ -118,17 +133,18 @@ impl SwapGeometryCoordinates {
             Some(text) => srids(text).map_err(|error| vec![error])?,
             None => SRIDS_USUAL.to_vec(),
         };
-        Ok(Self { srids, places: SchemaCache::default() })
+        Ok(Self { srids, plans: SchemaCache::default() })
     }
 }
 
 impl Transform for SwapGeometryCoordinates {
     fn apply(&mut self, record: &mut Record) -> Result<Verdict, TaskError> {
-        let Self { srids, places } = self;
+        let Self { srids, plans } = self;
         let Some(schema) = &record.value_schema else { return Ok(Verdict::Keep) };
-        let places = places.get_or_compile(schema, |schema| Places::find(schema, Reach::Everything, &geometry));
-        let Some(places) = places else { return Ok(Verdict::Keep) };
-        places.each(&mut record.value, &mut |at, value| {
+        let plan = plans.get_or_compile(schema, |schema| Plan::new(schema, Reach::Everything));
+        let Some(plan) = plan else { return Ok(Verdict::Keep) };
+        plan.surroundings.fill(&mut record.value);
+        plan.places.each(&mut record.value, &mut |at, value| {
             let Some((Value::Bytes(bytes), Some(srid))) = parts(at, value) else { return Ok(()) };
             if srids.contains(&srid) {
                 *bytes = Blob::from(wkb::swapped(bytes)?);

@@ -134,7 +134,12 @@ pub(crate) fn definition() -> Definition {
     ])
 }
 
-fn one_of(name: &'static str, default: &'static str, allowed: &'static [&'static str], doc: &'static str) -> Row {
+fn one_of(
+    name: &'static str,
+    default: &'static str,
+    allowed: &'static [&'static str],
+    doc: &'static str,
+) -> Row {
     row(name).default(default).check(Validator::OneOfIgnoreCase(allowed)).group("Table", 0).doc(doc)
 }
 
@@ -163,7 +168,11 @@ impl Settings {
             timestamp: options::given(&resolved, "table.field.event.timestamp"),
             schema_version: options::given(&resolved, "table.field.event.schema.version"),
             additional: additional.collect::<Result<_, _>>().map_err(|error| vec![error])?,
-            missing: if is("table.field.additional.missing", "ignore") { Missing::Ignored } else { Missing::Error },
+            missing: if is("table.field.additional.missing", "ignore") {
+                Missing::Ignored
+            } else {
+                Missing::Error
+            },
             updates: if is("table.op.invalid.behavior", "fatal") { Updates::Fatal } else { Updates::Skipped },
             empty_payload: if resolved.boolean("route.tombstone.on.empty.payload") {
                 EmptyPayload::Tombstone

@@ -58,7 +58,9 @@ impl Transform for EventRouter {
         }
         let plan = shape::planned(plan)?;
         let Some(row) = envelope[plan.after].as_struct() else {
-            return Err(TaskError::reject("Only Struct objects supported for [Read Outbox Event], found: null"));
+            return Err(TaskError::reject(
+                "Only Struct objects supported for [Read Outbox Event], found: null",
+            ));
         };
         let routed_by = match plan.route_by.of(row) {
             Value::String(text) => text,

@@ -144,7 +144,9 @@ impl Lists {
         for item in resolved.list(option) {
             let parts: Vec<&str> = item.split(':').map(str::trim).collect();
             let (name, field) = match parts[..] {
-                [word, name, ref rest @ ..] if ["source", "topic"].contains(&word.to_lowercase().as_str()) => {
+                [word, name, ref rest @ ..]
+                    if ["source", "topic"].contains(&word.to_lowercase().as_str()) =>
+                {
                     prefix = Some(word.to_lowercase());
                     (name, rest.first().copied())
                 }

@@ -12,12 +12,16 @@ use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Time {
     /// A local time as a number of these parts of a second.
-    Local { per_second: i64 },
+    Local {
+        per_second: i64,
+    },
     /// An instant as text with an offset.
     ZonedText,
     ZonedTimeText,
     /// An instant of the source block: moved by the zone's offset.
-    Instant { per_second: i64 },
+    Instant {
+        per_second: i64,
+    },
 }
 
 impl Time {
@@ -128,8 +132,18 @@ mod tests {
     #[test]
     fn both_kinds() {
         let text = |text: &str| Value::text(text);
-        check(Time::ZonedText, "Europe/Berlin", text("2020-01-02T01:04:05.678901Z"), text("2020-01-02T02:04:05.678901+01:00"));
-        check(Time::ZonedText, "Europe/Berlin", text("0000-01-01T00:00:00.000000Z"), text("0000-01-01T00:53:28+00:53:28"));
+        check(
+            Time::ZonedText,
+            "Europe/Berlin",
+            text("2020-01-02T01:04:05.678901Z"),
+            text("2020-01-02T02:04:05.678901+01:00"),
+        );
+        check(
+            Time::ZonedText,
+            "Europe/Berlin",
+            text("0000-01-01T00:00:00.000000Z"),
+            text("0000-01-01T00:53:28+00:53:28"),
+        );
         check(Time::ZonedText, "Europe/Berlin", text("infinity"), text("infinity"));
         let millis = Time::Local { per_second: 1000 };
         check(millis, "Europe/Berlin", Value::Int64(-1), Value::Int64(-3_600_001));

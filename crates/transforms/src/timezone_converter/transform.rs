@@ -100,9 +100,9 @@ impl Plan {
                 }
             }
         }
-        let table = schema.field_index(SOURCE).and_then(|source| {
-            Some((source, schema.fields()[source].schema.field_index("table")?))
-        });
+        let table = schema
+            .field_index(SOURCE)
+            .and_then(|source| Some((source, schema.fields()[source].schema.field_index("table")?)));
         Some(Self { schema: schema.clone(), table, fields })
     }
 }
