@@ -7,6 +7,7 @@ use crate::cast::{self, Cast};
 use crate::changed_record_state::{self, ExtractChangedRecordState};
 use crate::decode_message_content::{self, DecodeLogicalDecodingMessageContent};
 use crate::enforce_record_size::{self, EnforceRecordSize};
+use crate::expression::{self, ContentBasedRouter};
 use crate::extract_field::{self, ExtractField};
 use crate::extract_new_record_state::{self, ExtractNewRecordState};
 use crate::filter::Filter;
@@ -123,6 +124,11 @@ const DEBEZIUM: &[Class<dyn Transform>] = &[
         ExtractNewRecordState::new
     ),
     class!(
+        "io.debezium.transforms.ContentBasedRouter",
+        expression::router_definition,
+        ContentBasedRouter::new
+    ),
+    class!(
         "io.debezium.transforms.EnforceRecordSize",
         enforce_record_size::definition,
         EnforceRecordSize::new
@@ -137,6 +143,7 @@ const DEBEZIUM: &[Class<dyn Transform>] = &[
         schema_to_new_record::definition,
         ExtractSchemaToNewRecord::new
     ),
+    class!("io.debezium.transforms.Filter", expression::filter_definition, expression::Filter::new),
     class!(
         "io.debezium.transforms.GeometryFormatTransformer",
         geometry::format_definition,

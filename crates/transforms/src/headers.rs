@@ -102,7 +102,12 @@ struct Plan {
     /// For each pair the index of its field.
     sources: Vec<Source>,
     /// What is left of the value where fields are moved: its schema and the fields with what a null becomes.
-    rest: Option<(Schema, Vec<(usize, Option<Value>)>)>,
+    rest: Option<Rest>,
+}
+
+struct Rest {
+    schema: Schema,
+    kept: Vec<(usize, Option<Value>)>,
 }
 
 struct Source {
@@ -184,13 +189,13 @@ impl Transform for HeaderFrom {
             Header { key: Arc::clone(name), schema: Some(source.schema.clone()), value }
         };
         let new: Vec<Header> = plan.sources.iter().zip(pairs.iter()).map(header).collect();
-        if let Some((rest, kept)) = &plan.rest {
-            let kept = kept.iter().map(|(index, default)| match std::mem::take(&mut fields[*index]) {
+        if let Some(rest) = &plan.rest {
+            let kept = rest.kept.iter().map(|(index, default)| match std::mem::take(&mut fields[*index]) {
                 Value::Null => default.clone().unwrap_or_default(),
                 value => value,
             });
             *fields = kept.collect();
-            *schema = Some(rest.clone());
+            *schema = Some(rest.schema.clone());
         }
         new.into_iter().for_each(|header| record.headers.push(header));
         Ok(Verdict::Keep)
@@ -236,7 +241,7 @@ impl Plan {
                 let fields = kept.iter().map(|index| input.fields()[*index].clone()).collect();
                 let default = |index: usize| nulls.default_of(&input.fields()[index].schema).cloned();
                 let kept = kept.iter().map(|index| (*index, default(*index))).collect();
-                Some((shape::with_fields(input, fields)?, kept))
+                Some(Rest { schema: shape::with_fields(input, fields)?, kept })
             }
         };
         Ok(Self { sources, rest })

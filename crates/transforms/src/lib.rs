@@ -22,6 +22,7 @@ mod cast;
 mod changed_record_state;
 mod decode_message_content;
 mod enforce_record_size;
+mod expression;
 mod extract_field;
 mod filter;
 mod flatten;

@@ -16,20 +16,20 @@ const PLANS_MAX: usize = 10_000;
 
 pub(crate) struct ByLogicalTableRouter {
     topics: Route,
-    uniqueness: Uniqueness,
+    uniqueness: Option<Uniqueness>,
     adjustment: Adjustment,
     /// New schemas by the old one's identity and the new topic; the old schemas are kept alive beside them.
-    keys: HashMap<(usize, Arc<str>), (Schema, Result<Schema, String>)>,
-    values: HashMap<(usize, Arc<str>), (Schema, Schema)>,
+    keys: HashMap<ById, (Schema, Result<Schema, String>)>,
+    values: HashMap<ById, (Schema, Schema)>,
 }
 
-enum Uniqueness {
-    NotEnforced,
-    /// A field of this name is added to the key: the old topic, or what the route makes of it.
-    Field {
-        name: Arc<str>,
-        route: Option<Route>,
-    },
+/// A schema's identity, and the topic that it is renamed for.
+type ById = (usize, Arc<str>);
+
+/// A field of this name is added to the key: the old topic, or what the route makes of it.
+struct Uniqueness {
+    name: Arc<str>,
+    route: Option<Route>,
 }
 
 pub(crate) fn definition() -> Definition {
@@ -89,12 +89,12 @@ impl ByLogicalTableRouter {
         };
         let uniqueness = if resolved.boolean("key.enforce.uniqueness") {
             let is_routed = options::given(&resolved, "key.field.regex").is_some();
-            Uniqueness::Field {
+            Some(Uniqueness {
                 name: Arc::from(resolved.text("key.field.name").unwrap_or_default()),
                 route: is_routed.then(|| route("key.field.regex", "key.field.replacement")).transpose()?,
-            }
+            })
         } else {
-            Uniqueness::NotEnforced
+            None
         };
         Ok(Self {
             topics: route("topic.regex", "topic.replacement")?,
@@ -136,8 +136,8 @@ impl ByLogicalTableRouter {
             self.keys.clear();
         }
         let added = match &mut self.uniqueness {
-            Uniqueness::NotEnforced => None,
-            Uniqueness::Field { name, route } => {
+            None => None,
+            Some(Uniqueness { name, route }) => {
                 let identifier = match route {
                     Some(route) => route.of(&record.topic)?.unwrap_or_else(|| Arc::clone(&record.topic)),
                     None => Arc::clone(&record.topic),
