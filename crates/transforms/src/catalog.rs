@@ -5,6 +5,7 @@ use connect::settings::{Definition, Properties};
 
 use crate::cast::{self, Cast};
 use crate::changed_record_state::{self, ExtractChangedRecordState};
+use crate::confluent;
 use crate::decode_message_content::{self, DecodeLogicalDecodingMessageContent};
 use crate::enforce_record_size::{self, EnforceRecordSize};
 use crate::expression::{self, ContentBasedRouter};
@@ -176,6 +177,57 @@ const DEBEZIUM: &[Class<dyn Transform>] = &[
     ),
 ];
 
+const CONFLUENT: &[Class<dyn Transform>] = &[
+    class!(
+        "io.confluent.connect.transforms.ChangeTopicCase",
+        confluent::case_definition,
+        confluent::ChangeTopicCase::new
+    ),
+    class!(
+        "io.confluent.connect.transforms.ExtractTopic$Header",
+        confluent::extract_definition,
+        |properties| { confluent::ExtractTopic::new(confluent::TopicSource::Header, properties) }
+    ),
+    class!("io.confluent.connect.transforms.ExtractTopic$Key", confluent::extract_definition, |properties| {
+        confluent::ExtractTopic::new(confluent::TopicSource::Part(Part::Key), properties)
+    }),
+    class!(
+        "io.confluent.connect.transforms.ExtractTopic$Value",
+        confluent::extract_definition,
+        |properties| { confluent::ExtractTopic::new(confluent::TopicSource::Part(Part::Value), properties) }
+    ),
+    class!(
+        "io.confluent.connect.transforms.MessageTimestampRouter",
+        confluent::timestamp_definition,
+        confluent::MessageTimestampRouter::new
+    ),
+    class!(
+        "io.confluent.connect.transforms.TombstoneHandler",
+        confluent::tombstone_definition,
+        confluent::TombstoneHandler::new
+    ),
+    class!(
+        "io.confluent.connect.transforms.TopicRegexRouter",
+        confluent::regex_definition,
+        confluent::TopicRegexRouter::new
+    ),
+    class!(
+        "io.confluent.connect.cloud.transforms.TopicRegexRouter",
+        confluent::regex_definition,
+        confluent::TopicRegexRouter::new
+    ),
+];
+
+const CONFLUENT_PARTS: &[[Class<dyn Transform>; 2]] = &[
+    parts!(
+        "io.confluent.connect.transforms.BytesToString",
+        confluent::bytes_definition,
+        confluent::BytesToString::new
+    ),
+    parts!("io.confluent.connect.transforms.Drop", confluent::drop_definition, confluent::Drop::new),
+    parts!("io.confluent.connect.transforms.Filter", confluent::filter_definition, confluent::Filter::new),
+];
+
 const PREDICATES: &[Class<dyn Predicate>] = &[
     class!(
         "org.apache.kafka.connect.transforms.predicates.HasHeaderKey",
@@ -198,7 +250,8 @@ fn nothing_wrong<T>(made: T) -> Result<T, Vec<String>> {
 }
 
 fn classes() -> impl Iterator<Item = &'static Class<dyn Transform>> + Clone {
-    KAFKA.iter().chain(KAFKA_PARTS.iter().flatten()).chain(DEBEZIUM)
+    let parts = |classes: &'static [[Class<dyn Transform>; 2]]| classes.iter().flatten();
+    KAFKA.iter().chain(parts(KAFKA_PARTS)).chain(DEBEZIUM).chain(CONFLUENT).chain(parts(CONFLUENT_PARTS))
 }
 
 /// Full class names of the transforms, for the list of plugins.
@@ -249,4 +302,44 @@ fn unknown(what: &str, class: &str, available: impl Iterator<Item = &'static str
         "Class {class} could not be found: this {what} is not available here. Available: {}",
         available.collect::<Vec<_>>().join(", ")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_class_has_a_sound_table() {
+        for name in transform_classes().chain(predicate_classes()) {
+            let options = definition(name).unwrap();
+            let mut names: Vec<_> = options.rows.iter().map(|row| row.name).collect();
+            names.sort_unstable();
+            assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{name}: {names:?}");
+            assert!(options.rows.iter().all(|row| !row.doc.is_empty()), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_required_is_asked_for() {
+        for class in classes() {
+            let required: Vec<_> =
+                (class.definition)().rows.iter().filter(|row| row.required).map(|row| row.name).collect();
+            match (class.create)(&Properties::default()) {
+                // `InsertField` and `SetSchemaMetadata` want one of several.
+                Ok(_) => assert!(required.is_empty(), "{}", class.name),
+                Err(errors) => {
+                    let text = errors.join("; ");
+                    assert!(required.iter().all(|name| text.contains(name)), "{}: {text}", class.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn simple_names_are_kafkas_first() {
+        let found = find(classes(), "Filter").unwrap();
+        assert_eq!(found.name, "org.apache.kafka.connect.transforms.Filter");
+        assert_eq!(find(classes(), "EventRouter").unwrap().name, "io.debezium.transforms.outbox.EventRouter");
+        assert!(find(classes(), "Nope").is_none());
+    }
 }

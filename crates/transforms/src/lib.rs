@@ -1,6 +1,7 @@
 //! Record → record, or nothing: Kafka Connect's single message transforms and their predicates. Pure.
 
 mod catalog; // class name + settings -> transform or predicate
+mod answers; // /validate of the transforms of a connector
 mod chain; // the transforms of a connector, in order, with predicates
 mod predicate; // should this record be transformed
 mod schema_cache; // plans by schema identity
@@ -16,10 +17,12 @@ mod envelope; // Debezium's change events
 mod schema_name; // names as Avro allows them
 mod places; // values of one kind in nested data
 mod java_hash; // Object.hashCode
+mod json_path; // the part of JSONPath that conditions are written in
 mod json_content; // JSON text -> value with a schema
 mod extract_new_record_state;
 mod cast;
 mod changed_record_state;
+mod confluent;
 mod decode_message_content;
 mod enforce_record_size;
 mod expression;
@@ -46,6 +49,7 @@ mod timezone_converter;
 mod value_to_key;
 mod vector_to_json;
 
+pub use answers::{OptionAnswer, answers};
 pub use catalog::{create, create_predicate, definition, predicate_classes, transform_classes};
 pub use chain::{Chain, ConfigError, ConfigErrors};
 pub use predicate::Predicate;

@@ -39,8 +39,11 @@ const BOOLEAN: &str = "a boolean option that is neither true nor false is taken 
 const JSON_TEXT: &str = "JSON that no schema fits is left as text, or fails";
 const FRACTION: &str = "TimestampConverter reads micro- and nanoseconds as milliseconds";
 
+/// A class, a row of docs/compatibility.md, and which cases are of it.
+type Row = (&'static str, &'static str, fn(&Json) -> bool);
+
 /// Rows of docs/compatibility.md that the recordings show, by class and what a case must be for them.
-const ROWS: [(&str, &str, fn(&Json) -> bool); 15] = [
+const ROWS: [Row; 15] = [
     ("Cast", ZONE, |case| case.get("jvm_timezone").is_some()),
     ("InsertField", "a record without a topic", |case| case["input"]["topic"].is_null()),
     (

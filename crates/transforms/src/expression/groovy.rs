@@ -28,21 +28,36 @@ static SPELLINGS: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
 /// What has another meaning in CEL or none, and what to write instead.
 static REFUSALS: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
     [
-        (r"([\w.]+)\?\.(\w+)", "CEL has no safe navigation: instead of `$1?.$2` write `$1 != null && $1.$2 …`"),
+        (
+            r"([\w.]+)\?\.(\w+)",
+            "CEL has no safe navigation: instead of `$1?.$2` write `$1 != null && $1.$2 …`",
+        ),
         (r"([\w.]+)\s*\?:\s*", "CEL has no `?:`: instead of `$1 ?: x` write `$1 != null ? $1 : x`"),
         (r"([\w.]+)\.equals\(", "compare with `==`: instead of `$1.equals(x)` write `$1 == x`"),
         (r"([\w.]+)\s*=~", "instead of `$1 =~ /x/` write `$1.matches('x')`"),
-        (r"\binstanceof\b", "CEL has no `instanceof`: compare `type(x)` with int, double, string, bool, map or list"),
+        (
+            r"\binstanceof\b",
+            "CEL has no `instanceof`: compare `type(x)` with int, double, string, bool, map or list",
+        ),
         (r"\bas\s+(int|long|Integer|Long)\b", "instead of `x as $1` write `int(x)`"),
         (r"\bas\s+String\b", "instead of `x as String` write `string(x)`"),
-        (r"\bnew\s+\w", "objects cannot be made: write the value itself, times as numbers or text as the field has them"),
-        (r"\{[^}]*->", "closures are CEL's macros: `list.exists(x, x > 1)`, `list.all(x, …)`, `list.filter(x, …)`"),
+        (
+            r"\bnew\s+\w",
+            "objects cannot be made: write the value itself, times as numbers or text as the field has them",
+        ),
+        (
+            r"\{[^}]*->",
+            "closures are CEL's macros: `list.exists(x, x > 1)`, `list.all(x, …)`, `list.filter(x, …)`",
+        ),
         (r"=>", "functions are CEL's macros: `list.exists(x, x > 1)`, `list.all(x, …)`, `list.filter(x, …)`"),
         (r"\b(?:def|var|let|const)\s+\w", "there are no variables: write the condition as one expression"),
         (r"\bif\s*\(", "instead of `if (c) a else b` write `c ? a : b`"),
         (r";", "only one expression is evaluated: join conditions with `&&` and `||`"),
         (r"\$\{|\$\w", "texts are joined with `+`: instead of \"a${x}\" write 'a' + string(x)"),
-        (r"\.schema\(\)", "schemas are the variables keySchema and valueSchema, with name, version, type and fields"),
+        (
+            r"\.schema\(\)",
+            "schemas are the variables keySchema and valueSchema, with name, version, type and fields",
+        ),
     ]
     .into_iter()
     .map(|(pattern, hint)| (Regex::new(pattern).expect("the patterns are valid"), hint))
@@ -64,6 +79,15 @@ pub(super) fn to_cel(text: &str) -> Result<String, String> {
         }
     }
     Ok(expression)
+}
+
+/// A JSON path's filter with a name for its `@`; `=~ /x/` matches whole texts there.
+pub(super) fn with_node(text: &str, name: &str) -> String {
+    static NODE: LazyLock<Regex> = LazyLock::new(|| Regex::new("@").expect("the pattern is valid"));
+    static MATCHES: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"\s*=~\s*/((?:[^/\\]|\\.)*)/").expect("the pattern is valid"));
+    let named = replace_outside_texts(&NODE, text, name);
+    replace_outside_texts(&MATCHES, &named, ".matches(r'^(?:$1)$$')")
 }
 
 /// Replaces matches that do not begin inside a quoted text.

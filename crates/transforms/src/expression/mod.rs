@@ -18,7 +18,7 @@ use std::sync::Arc;
 use cel::common::value::CowVal;
 use cel::{Context, Env, Program, Value as Cel};
 use connect::settings::{Definition, Importance, Properties, Resolved, Row, Validator, row};
-use connect::{Record, TaskError, Transform, Verdict};
+use connect::{Record, Schema, TaskError, Transform, Value, Verdict};
 
 use crate::java_regex::Pattern;
 use crate::options;
@@ -149,6 +149,37 @@ fn refused(error: &cel::ExecutionError) -> TaskError {
     TaskError::reject(format!("Error while evaluating expression: {error}")).with_hint(
         "a field that may be missing is asked for with has(value.before), one that may be null with value.before != null",
     )
+}
+
+/// A condition about one value, which JSON paths call `@`.
+pub(crate) struct NodeCondition {
+    program: Program,
+    env: Arc<Env>,
+}
+
+const NODE: &str = "node";
+
+impl NodeCondition {
+    pub(crate) fn new(text: &str) -> Result<Self, String> {
+        let (program, env) = compile("filter", &groovy::with_node(text, NODE))?;
+        Ok(Self { program, env: Arc::new(env) })
+    }
+
+    /// What is missing makes a condition false.
+    pub(crate) fn test(&self, schema: Option<&Schema>, value: &Value) -> Result<bool, TaskError> {
+        let mut context = Context::with_env(Arc::clone(&self.env));
+        context.add_variable_as_val(NODE, view::val(schema, value));
+        match Cel::resolve_val(self.program.expression(), &context) {
+            Ok(result) => Ok(match Cel::try_from(&*result) {
+                Ok(Cel::Bool(flag)) => flag,
+                // A path alone asks whether something is there.
+                Ok(Cel::Null) => false,
+                _ => true,
+            }),
+            Err(cel::ExecutionError::NoSuchKey(_)) => Ok(false),
+            Err(error) => Err(refused(&error)),
+        }
+    }
 }
 
 /// Keeps the records for which the condition is true.

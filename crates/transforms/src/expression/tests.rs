@@ -1,6 +1,6 @@
 //! Conditions and routes on change events.
 
-use connect::{Header, Schema, SchemaBuilder, Value};
+use connect::{Header, SchemaBuilder};
 
 use super::*;
 
@@ -105,7 +105,10 @@ fn routes() {
 fn errors_name_the_key_and_what_to_write() {
     let errors = |pairs: &[(&str, &str)]| Filter::new(&properties(pairs)).err().unwrap().join("; ");
     let error = errors(&[("language", "jsr223.groovy"), ("condition", "value.before?.id == 2")]);
-    assert!(error.contains("condition") && error.contains("value.before != null && value.before.id"), "{error}");
+    assert!(
+        error.contains("condition") && error.contains("value.before != null && value.before.id"),
+        "{error}"
+    );
     assert!(errors(&[("language", "wasm.chicory"), ("condition", "true")]).contains("language"));
     assert!(errors(&[("language", "cel"), ("condition", "value.op ==")]).contains("condition"));
     assert!(errors(&[("language", "cel")]).contains("condition"));

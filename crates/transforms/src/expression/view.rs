@@ -4,9 +4,7 @@ use std::fmt;
 
 use cel::ExecutionError;
 use cel::common::traits::{Container, Indexer, Sizer};
-use cel::common::types::{
-    CelBool, CelBytes, CelDouble, CelInt, CelList, CelNull, CelString, MAP_TYPE, Type,
-};
+use cel::common::types::{CelBool, CelBytes, CelDouble, CelInt, CelList, CelNull, CelString, MAP_TYPE, Type};
 use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 use connect::logical::decimal_scale;
@@ -46,7 +44,7 @@ fn schema_val<'a>(schema: Option<&'a Schema>) -> Box<dyn Val + 'a> {
 }
 
 /// Numbers are CEL's int and double; decimals are doubles.
-fn val<'a>(schema: Option<&'a Schema>, value: &'a Value) -> Box<dyn Val + 'a> {
+pub(super) fn val<'a>(schema: Option<&'a Schema>, value: &'a Value) -> Box<dyn Val + 'a> {
     match value {
         Value::Null => null(),
         Value::Boolean(flag) => Box::new(CelBool::from(*flag)),
@@ -117,7 +115,9 @@ impl<'a> View<'a> {
                 "doc" => Some(text(schema.doc())),
                 "type" => Some(text(Some(schema.kind().type_name()))),
                 "optional" => Some(Box::new(CelBool::from(schema.is_optional()))),
-                "version" => Some(schema.version().map_or_else(null, |it| Box::new(CelInt::from(i64::from(it))))),
+                "version" => {
+                    Some(schema.version().map_or_else(null, |it| Box::new(CelInt::from(i64::from(it)))))
+                }
                 "fields" => Some(Box::new(CelList::from(
                     schema.fields().iter().map(|field| text(Some(&field.name))).collect::<Vec<_>>(),
                 ))),

@@ -4,12 +4,9 @@ use connect::calendar::{Date, date_of, days_of, weekday};
 
 use super::{DateFormat, Item, MILLIS_PER_DAY, MONTHS, WEEKDAYS};
 
-/// Enough for a timestamp with milliseconds and an offset.
-const LENGTH_USUAL: usize = 32;
-
 impl DateFormat {
     pub(crate) fn format(&self, millis: i64) -> String {
-        let mut out = String::with_capacity(LENGTH_USUAL);
+        let mut out = String::with_capacity(self.usual_length);
         let moment = Moment::new(millis);
         for item in &self.items {
             match item {

@@ -16,8 +16,25 @@ pub(super) struct Column {
     pub schema: Schema,
 }
 
-pub(super) struct Plan {
+/// A change event's schema: where its operation is, and the plan where its table is an outbox.
+pub(super) struct Events {
     pub operation: usize,
+    pub plan: Result<Plan, String>,
+}
+
+impl Events {
+    /// `None`: not a change event of a table.
+    pub(super) fn new(schema: &Schema, settings: &Settings) -> Option<Self> {
+        if !is_envelope(schema) {
+            return None;
+        }
+        let (operation, after) = (schema.field_index(OPERATION)?, schema.field_index(AFTER)?);
+        let row = &schema.fields()[after].schema;
+        Some(Self { operation, plan: Plan::of_table(schema, row, after, settings) })
+    }
+}
+
+pub(super) struct Plan {
     pub after: usize,
     /// The time at which the event was processed, where the envelope has one.
     pub processed: Option<usize>,
@@ -67,23 +84,7 @@ impl Column {
 }
 
 impl Plan {
-    /// `None`: not a change event of a table.
-    pub(super) fn new(schema: &Schema, settings: &Settings) -> Option<Result<Self, String>> {
-        if !is_envelope(schema) {
-            return None;
-        }
-        let (operation, after) = (schema.field_index(OPERATION)?, schema.field_index(AFTER)?);
-        let row = &schema.fields()[after].schema;
-        Some(Self::of_table(schema, row, operation, after, settings))
-    }
-
-    fn of_table(
-        schema: &Schema,
-        row: &Schema,
-        operation: usize,
-        after: usize,
-        settings: &Settings,
-    ) -> Result<Self, String> {
+    fn of_table(schema: &Schema, row: &Schema, after: usize, settings: &Settings) -> Result<Self, String> {
         let payload = Column::find(row, &settings.payload)
             .map_err(|_| format!("Unable to find payload field {} in event", settings.payload))?;
         let timestamp = settings.timestamp.as_deref().map(|name| {
@@ -93,7 +94,6 @@ impl Plan {
             Ok::<_, String>((column, unit))
         });
         let mut plan = Self {
-            operation,
             after,
             processed: schema.field_index(TS_MS),
             id: Column::find(row, &settings.id)?,

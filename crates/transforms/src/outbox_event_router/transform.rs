@@ -5,7 +5,7 @@ use std::sync::Arc;
 use connect::settings::Properties;
 use connect::{Header, Record, Schema, TaskError, Transform, Value, Verdict};
 
-use super::plan::Plan;
+use super::plan::{Events, Plan};
 use super::settings::{EmptyPayload, Settings, Updates};
 use crate::json_content::{NullMembers, parse, schema_of, value_of};
 use crate::route::Route;
@@ -18,7 +18,7 @@ pub(crate) struct EventRouter {
     settings: Settings,
     id_header: Arc<str>,
     route: Route,
-    plans: SchemaCache<Option<Result<Plan, String>>>,
+    plans: SchemaCache<Option<Events>>,
     schemas: SchemaSet,
 }
 
@@ -44,19 +44,18 @@ impl Transform for EventRouter {
         }
         let Some(schema) = &record.value_schema else { return Ok(Verdict::Keep) };
         let settings = &self.settings;
-        let Some(plan) = self.plans.get_or_compile(schema, |schema| Plan::new(schema, settings)) else {
+        let Some(events) = self.plans.get_or_compile(schema, |schema| Events::new(schema, settings)) else {
             return Ok(Verdict::Keep);
         };
         let Value::Struct(envelope) = std::mem::take(&mut record.value) else {
             return Err(TaskError::reject("a value that is no struct stands under an envelope's schema"));
         };
-        let operation = plan.as_ref().ok().and_then(|plan| envelope[plan.operation].as_str());
-        match operation {
+        match envelope[events.operation].as_str() {
             Some("d") => return Ok(Verdict::Drop),
             Some("u") => return updated(settings.updates),
             _ => {}
         }
-        let plan = shape::planned(plan)?;
+        let plan = shape::planned(&events.plan)?;
         let Some(row) = envelope[plan.after].as_struct() else {
             return Err(TaskError::reject(
                 "Only Struct objects supported for [Read Outbox Event], found: null",
