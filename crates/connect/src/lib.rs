@@ -5,6 +5,9 @@ pub mod value; // the data
 pub mod schema; // what the data means
 pub mod calendar; // Java's dates: Julian before 1582
 pub mod logical; // names of Connect's and Debezium's semantic types
+pub mod decimal; // Java's BigDecimal as text
+pub mod java_number; // Java's other numbers as text
+pub mod infer; // text -> value, as Connect's headers are read
 pub mod headers; // what travels beside the data
 pub mod record; // what travels
 pub mod position; // how far a source has come

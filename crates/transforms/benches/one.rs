@@ -1,4 +1,4 @@
-//! One change event through unwrap and route: what the chain costs (design.md, performance budget).
+//! One change event through chains of transforms: what they cost (design.md, performance budget).
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -55,5 +55,127 @@ fn benches(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(one, benches);
+/// A row of ten columns of the kinds that a table has.
+fn order_row() -> Schema {
+    SchemaBuilder::structure()
+        .name("server.public.orders.Value")
+        .field("id", SchemaBuilder::int64().build())
+        .field("customer", SchemaBuilder::int32().build())
+        .field("quantity", SchemaBuilder::int32().optional().build())
+        .field("price", SchemaBuilder::string().optional().build())
+        .field("status", SchemaBuilder::string().optional().build())
+        .field("card", SchemaBuilder::string().optional().build())
+        .field("note", SchemaBuilder::string().optional().build())
+        .field("created", SchemaBuilder::int64().name("io.debezium.time.MicroTimestamp").version(1).build())
+        .field(
+            "changed",
+            SchemaBuilder::int64().name("io.debezium.time.MicroTimestamp").version(1).optional().build(),
+        )
+        .field("active", SchemaBuilder::boolean().build())
+        .optional()
+        .build()
+}
+
+fn order() -> Value {
+    Value::Struct(Box::new([
+        Value::Int64(1_234_567),
+        Value::Int32(42),
+        Value::Int32(3),
+        Value::text("19.99"),
+        Value::text("shipped"),
+        Value::text("4111111111111111"),
+        Value::text("leave it at the door, please, and ring"),
+        Value::Int64(1_700_000_000_123_456),
+        Value::Int64(1_700_000_100_123_456),
+        Value::Boolean(true),
+    ]))
+}
+
+const UNWRAP: [(&str, &str); 1] =
+    [("transforms.unwrap.type", "io.debezium.transforms.ExtractNewRecordState")];
+const ROUTE: [(&str, &str); 3] = [
+    ("transforms.route.type", "org.apache.kafka.connect.transforms.RegexRouter"),
+    ("transforms.route.regex", "([^.]+)\\.([^.]+)\\.([^.]+)"),
+    ("transforms.route.replacement", "$3"),
+];
+const CAST: [(&str, &str); 2] = [
+    ("transforms.cast.type", "org.apache.kafka.connect.transforms.Cast$Value"),
+    ("transforms.cast.spec", "quantity:int64,customer:string"),
+];
+const TIMES: [(&str, &str); 7] = [
+    ("transforms.created.type", "org.apache.kafka.connect.transforms.TimestampConverter$Value"),
+    ("transforms.created.field", "created"),
+    ("transforms.created.target.type", "Timestamp"),
+    ("transforms.changed.type", "org.apache.kafka.connect.transforms.TimestampConverter$Value"),
+    ("transforms.changed.field", "changed"),
+    ("transforms.changed.target.type", "string"),
+    ("transforms.changed.format", "yyyy-MM-dd'T'HH:mm:ss.SSS"),
+];
+const REPLACE: [(&str, &str); 3] = [
+    ("transforms.replace.type", "org.apache.kafka.connect.transforms.ReplaceField$Value"),
+    ("transforms.replace.exclude", "note,active"),
+    ("transforms.replace.renames", "status:state"),
+];
+const MASK: [(&str, &str); 3] = [
+    ("transforms.mask.type", "org.apache.kafka.connect.transforms.MaskField$Value"),
+    ("transforms.mask.fields", "card"),
+    ("transforms.mask.replacement", "****"),
+];
+const INSERT: [(&str, &str); 2] = [
+    ("transforms.insert.type", "org.apache.kafka.connect.transforms.InsertField$Value"),
+    ("transforms.insert.topic.field", "origin"),
+];
+
+/// The chain of the goal, under a microsecond, and each of its links alone.
+fn links(criterion: &mut Criterion) {
+    let row = order_row();
+    let envelope = SchemaBuilder::structure()
+        .name("server.public.orders.Envelope")
+        .field("before", row.clone())
+        .field("after", row.clone())
+        .field("op", SchemaBuilder::string().build())
+        .field("ts_ms", SchemaBuilder::int64().optional().build())
+        .build();
+    let topic = Arc::<str>::from("server.public.orders");
+    let event = || {
+        let value = Value::Struct(Box::new([Value::Null, order(), Value::text("c"), Value::Int64(1)]));
+        Record::source(topic.clone(), (None, Value::Null), (Some(envelope.clone()), value))
+    };
+    let unwrapped = || Record::source(topic.clone(), (None, Value::Null), (Some(row.clone()), order()));
+    let all = [
+        &[("transforms", "unwrap,route,cast,created,changed,replace,mask,insert")][..],
+        &UNWRAP[..],
+        &ROUTE[..],
+        &CAST[..],
+        &TIMES[..],
+        &REPLACE[..],
+        &MASK[..],
+        &INSERT[..],
+    ]
+    .concat();
+    let mut whole = chain(&all);
+    criterion.bench_function("the whole chain", |bencher| {
+        bencher.iter_batched_ref(event, |record| whole.apply(black_box(record)), BatchSize::SmallInput);
+    });
+    let links: [(&str, &str, &[(&str, &str)]); 6] = [
+        ("Cast, two fields", "cast", &CAST),
+        ("TimestampConverter to Timestamp", "created", &TIMES),
+        ("TimestampConverter to string", "changed", &TIMES),
+        ("ReplaceField", "replace", &REPLACE),
+        ("MaskField", "mask", &MASK),
+        ("InsertField", "insert", &INSERT),
+    ];
+    for (name, alias, settings) in links {
+        let mut link = chain(&[&[("transforms", alias)][..], settings].concat());
+        criterion.bench_function(name, |bencher| {
+            bencher.iter_batched_ref(
+                unwrapped,
+                |record| link.apply(black_box(record)),
+                BatchSize::SmallInput,
+            );
+        });
+    }
+}
+
+criterion_group!(one, benches, links);
 criterion_main!(one);

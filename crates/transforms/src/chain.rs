@@ -6,7 +6,8 @@ use std::fmt;
 use connect::settings::Properties;
 use connect::{Fate, Record, TaskError, Transform, Verdict};
 
-use crate::catalog::{create, create_predicate};
+use crate::answers::negated_without_predicate;
+use crate::catalog::{create, create_predicate, definition};
 use crate::predicate::Predicate;
 
 /// What is wrong with one option of a chain.
@@ -107,7 +108,7 @@ impl Chain {
     }
 }
 
-fn aliases(properties: &Properties, list: &str, errors: &mut Vec<ConfigError>) -> Vec<String> {
+pub(crate) fn aliases(properties: &Properties, list: &str, errors: &mut Vec<ConfigError>) -> Vec<String> {
     let text = properties.get(list).map(String::as_str).unwrap_or_default();
     let names: Vec<String> =
         text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
@@ -122,7 +123,7 @@ fn aliases(properties: &Properties, list: &str, errors: &mut Vec<ConfigError>) -
 }
 
 /// The options under `prefix`, without it.
-fn under(properties: &Properties, prefix: &str) -> Properties {
+pub(crate) fn under(properties: &Properties, prefix: &str) -> Properties {
     properties
         .iter()
         .filter_map(|(key, value)| Some((key.strip_prefix(prefix)?.to_owned(), value.clone())))
@@ -144,19 +145,32 @@ fn under_option(option: &str, messages: Vec<String>) -> Vec<ConfigError> {
     messages.into_iter().map(|message| ConfigError { option: option.to_owned(), message }).collect()
 }
 
+/// What is wrong with an alias, each at the option that it is about; what is about several is said at the class.
+fn of_class(prefix: &str, class: &str, own: &Properties, messages: Vec<String>) -> Vec<ConfigError> {
+    let answers =
+        definition(class).map(|options| options.resolve(own).answers().to_vec()).unwrap_or_default();
+    let place = |message: &String| {
+        answers
+            .iter()
+            .find(|answer| answer.errors.contains(message))
+            .map_or("type", |answer| answer.name.as_str())
+    };
+    let error = |message: String| ConfigError { option: format!("{prefix}{}", place(&message)), message };
+    messages.into_iter().map(error).collect()
+}
+
 fn predicate_of(properties: &Properties, alias: &str) -> Result<Box<dyn Predicate>, Vec<ConfigError>> {
     let prefix = format!("predicates.{alias}.");
     let class = class_of(properties, &prefix)?;
-    create_predicate(&class, &under(properties, &prefix))
-        .map_err(|messages| under_option(&format!("{prefix}type"), messages))
+    let own = under(properties, &prefix);
+    create_predicate(&class, &own).map_err(|messages| of_class(&prefix, &class, &own, messages))
 }
 
 fn link(properties: &Properties, alias: &str, predicates: &[String]) -> Result<Link, Vec<ConfigError>> {
     let prefix = format!("transforms.{alias}.");
     let class = class_of(properties, &prefix)?;
     let own = under(properties, &prefix);
-    let transform =
-        create(&class, &own).map_err(|messages| under_option(&format!("{prefix}type"), messages))?;
+    let transform = create(&class, &own).map_err(|messages| of_class(&prefix, &class, &own, messages))?;
     let negated = match own.get("negate").map(|text| text.trim().to_ascii_lowercase()).as_deref() {
         None | Some("false") => false,
         Some("true") => true,
@@ -168,6 +182,9 @@ fn link(properties: &Properties, alias: &str, predicates: &[String]) -> Result<L
             return Err(vec![ConfigError { option, message }]);
         }
     };
+    if own.contains_key("negate") && !own.contains_key("predicate") {
+        return Err(under_option(&format!("{prefix}type"), vec![negated_without_predicate(&prefix)]));
+    }
     let Some(name) = own.get("predicate").map(|name| name.trim()).filter(|name| !name.is_empty()) else {
         return Ok(Link { class, transform, condition: None });
     };

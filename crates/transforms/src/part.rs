@@ -9,6 +9,13 @@ pub(crate) enum Part {
 }
 
 impl Part {
+    pub(crate) fn of(self, record: &Record) -> (Option<&Schema>, &Value) {
+        match self {
+            Self::Key => (record.key_schema.as_ref(), &record.key),
+            Self::Value => (record.value_schema.as_ref(), &record.value),
+        }
+    }
+
     pub(crate) fn of_mut(self, record: &mut Record) -> (&mut Option<Schema>, &mut Value) {
         match self {
             Self::Key => (&mut record.key_schema, &mut record.key),

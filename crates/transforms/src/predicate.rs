@@ -7,6 +7,7 @@ use connect::Record;
 use connect::settings::{Definition, Importance, Properties, Validator, row};
 
 use crate::java_regex::Pattern;
+use crate::options;
 
 /// Topics of a task are few; a router that invents names must not fill the memory.
 const TOPICS_MAX: usize = 10_000;
@@ -40,13 +41,8 @@ pub(crate) fn has_header_key_definition() -> Definition {
 
 impl HasHeaderKey {
     pub(crate) fn new(properties: &Properties) -> Result<Self, Vec<String>> {
-        let resolved = has_header_key_definition().resolve(properties);
-        match resolved.errors() {
-            errors if errors.is_empty() => {
-                Ok(Self { name: resolved.text("name").unwrap_or_default().to_owned() })
-            }
-            errors => Err(errors),
-        }
+        let resolved = options::resolve(&has_header_key_definition(), properties)?;
+        Ok(Self { name: resolved.text("name").unwrap_or_default().to_owned() })
     }
 }
 
@@ -83,11 +79,7 @@ fn check_pattern(value: Option<&str>, _: &Properties) -> Result<(), String> {
 
 impl TopicNameMatches {
     pub(crate) fn new(properties: &Properties) -> Result<Self, Vec<String>> {
-        let resolved = topic_name_matches_definition().resolve(properties);
-        let errors = resolved.errors();
-        if !errors.is_empty() {
-            return Err(errors);
-        }
+        let resolved = options::resolve(&topic_name_matches_definition(), properties)?;
         let pattern =
             Pattern::new(resolved.text("pattern").unwrap_or_default()).map_err(|error| vec![error])?;
         Ok(Self { pattern, known: HashMap::new() })

@@ -7,11 +7,12 @@ use connect::logical::{self, DATE, TIME, TIMESTAMP, debezium};
 use connect::settings::{Definition, Importance, Properties, Validator, row};
 use connect::{Kind, Record, Schema, SchemaBuilder, TaskError, Transform, Value, Verdict};
 
-use crate::java_date_format::DateFormat;
+use crate::java_date_format::{DateFormat, MILLIS_PER_DAY};
+use crate::nulls::{self, Defaults, Nulls};
+use crate::options;
 use crate::part::Part;
 use crate::schema_cache::SchemaCache;
 
-const MILLIS_PER_DAY: i64 = 86_400_000;
 const ISO_PATTERN: &str = "yyyy-MM-dd'T'HH:mm:ss";
 
 pub(crate) struct TimestampConverter {
@@ -27,7 +28,7 @@ struct Settings {
     /// For messages.
     pattern: String,
     unit: Unit,
-    nulls_become_defaults: bool,
+    nulls: Nulls,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +65,7 @@ struct Plan {
     field: Option<Option<usize>>,
     reading: Reading,
     /// Fields of which a null becomes the default.
-    defaults: Vec<(usize, Value)>,
+    defaults: Defaults,
 }
 
 pub(crate) fn definition() -> Definition {
@@ -88,9 +89,7 @@ pub(crate) fn definition() -> Definition {
             .importance(Importance::Low)
             .check(Validator::OneOf(&["nanoseconds", "microseconds", "milliseconds", "seconds"]))
             .doc("The desired Unix precision for the timestamp, for type unix."),
-        row("replace.null.with.default").boolean().default("true").importance(Importance::Medium).doc(
-            "Whether to replace fields that have a default value and that are null by the default value.",
-        ),
+        Nulls::row(),
     ])
 }
 
@@ -107,11 +106,7 @@ fn check_format(value: Option<&str>, properties: &Properties) -> Result<(), Stri
 
 impl TimestampConverter {
     pub(crate) fn new(part: Part, properties: &Properties) -> Result<Self, Vec<String>> {
-        let resolved = definition().resolve(properties);
-        let errors = resolved.errors();
-        if !errors.is_empty() {
-            return Err(errors);
-        }
+        let resolved = options::resolve(&definition(), properties)?;
         let pattern = properties.get("format").cloned().unwrap_or_default();
         let format = (!pattern.trim().is_empty()).then(|| DateFormat::new(&pattern)).transpose();
         let settings = Settings {
@@ -131,7 +126,7 @@ impl TimestampConverter {
                 "nanoseconds" => Unit::Nanos,
                 _ => Unit::Millis,
             },
-            nulls_become_defaults: resolved.boolean("replace.null.with.default"),
+            nulls: Nulls::of(&resolved),
         };
         Ok(Self { part, settings, plans: SchemaCache::default() })
     }
@@ -157,7 +152,7 @@ impl Plan {
     fn new(input: &Schema, settings: &Settings) -> Result<Self, String> {
         let Some(name) = &settings.field else {
             let reading = settings.reading(input)?;
-            let defaults = vec![];
+            let defaults = Defaults::default();
             return Ok(Self { schema: settings.target.schema(input), field: None, reading, defaults });
         };
         if !matches!(input.kind(), Kind::Struct(_)) {
@@ -173,11 +168,7 @@ impl Plan {
             reading = settings.reading(&fields[index].schema)?;
             fields[index].schema = settings.target.schema(&fields[index].schema);
         }
-        let defaults = input.fields().iter().enumerate().filter_map(|(index, field)| {
-            let default = field.schema.default().filter(|_| settings.nulls_become_defaults)?;
-            Some((index, default.clone()))
-        });
-        let defaults = defaults.collect();
+        let defaults = settings.nulls.defaults_of(input);
         let schema = input.to_builder().fields(fields).build();
         Ok(Self { schema, field: Some(index), reading, defaults })
     }
@@ -189,11 +180,7 @@ impl Plan {
             Value::Struct(fields) => fields,
             _ => return Err(TaskError::reject("a value that is no struct stands under a struct's schema")),
         };
-        for (index, default) in &self.defaults {
-            if fields[*index].is_null() {
-                fields[*index] = default.clone();
-            }
-        }
+        nulls::fill(fields, &self.defaults);
         match index {
             Some(index) => settings.convert(self.reading, &mut fields[index]),
             None => Ok(()),

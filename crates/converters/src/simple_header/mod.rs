@@ -3,12 +3,10 @@
 //! Where Connect's inference would change the value (`12:34:56Z` read as 12, long fractions as float32) the text stays
 //! a string: see docs/compatibility.md.
 
-mod infer; // text -> value
 mod print; // value -> text
-mod tokens; // text -> tokens
 
 use connect::contract::HeaderConverter;
-use connect::{Header, Schema, SchemaBuilder, TaskError, Value};
+use connect::{Header, Schema, TaskError, Value};
 
 pub(crate) struct SimpleHeaderConverter;
 
@@ -30,6 +28,6 @@ impl HeaderConverter for SimpleHeaderConverter {
     ) -> Result<(Option<Schema>, Value), TaskError> {
         let Some(bytes) = value else { return Ok((None, Value::Null)) };
         let text = String::from_utf8_lossy(bytes);
-        Ok(infer::infer(&text).unwrap_or_else(|| (Some(SchemaBuilder::string().build()), Value::text(&text))))
+        Ok(connect::infer::infer(&text))
     }
 }

@@ -323,9 +323,10 @@ pub fn value_to(schema: Option<&Schema>, value: &Value, path: &str, types: &mut 
     }
 }
 
-/// Not Java's exact text; vectors with exponents compare by number.
 fn decimal_text(unscaled: &[u8], scale: i32) -> String {
-    format!("{}E{}", BigInt::from_signed_bytes_be(unscaled), -scale)
+    let mut text = vec![];
+    connect::decimal::write(unscaled, scale, &mut text);
+    String::from_utf8(text).unwrap()
 }
 
 fn float_to(number: f64, text: String) -> Json {

@@ -3,9 +3,9 @@
 use connect::{Field, Kind, Schema, SchemaBuilder, Value};
 
 use super::fields::Source;
-use super::settings::{DeleteAction, Nulls, Settings};
+use super::settings::{DeleteAction, Settings};
+use crate::envelope::is_envelope;
 
-const ENVELOPE_SUFFIX: &str = ".Envelope";
 const DELETED_FIELD: &str = "__deleted";
 
 /// `None` in the cache: the record is no change event and passes unchanged.
@@ -35,7 +35,7 @@ pub(super) struct Copy {
 
 impl Plan {
     pub(super) fn new(envelope: &Schema, settings: &Settings) -> Option<Self> {
-        if !envelope.name().is_some_and(|name| name.ends_with(ENVELOPE_SUFFIX)) {
+        if !is_envelope(envelope) {
             return None;
         }
         let (before, after) = (envelope.field_index("before")?, envelope.field_index("after")?);
@@ -76,7 +76,7 @@ impl Copy {
         let mut kept = vec![];
         let mut fields: Vec<Field> = vec![];
         for (index, field) in row.fields().iter().enumerate().filter(|(index, _)| !dropped.contains(index)) {
-            let default = field.schema.default().filter(|_| settings.nulls == Nulls::ReplacedByDefault);
+            let default = settings.nulls.default_of(&field.schema);
             kept.push((index, default.cloned()));
             fields.push(field.clone());
         }

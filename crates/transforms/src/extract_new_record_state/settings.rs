@@ -3,6 +3,7 @@
 use connect::settings::{Definition, Importance, Properties, Validator, row};
 
 use super::fields::FieldReference;
+use crate::nulls::Nulls;
 
 /// What becomes of a delete event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,13 +22,6 @@ pub(super) enum DeleteAction {
 pub(super) enum TombstoneAction {
     Drop,
     Keep,
-}
-
-/// What a null in a column with a default becomes where the row is copied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Nulls {
-    ReplacedByDefault,
-    Kept,
 }
 
 /// Which fields a header may drop.
@@ -99,9 +93,7 @@ pub(crate) fn definition() -> Definition {
         row("drop.fields.keep.schema.compatible").boolean().default("true").importance(Importance::Low).doc(
             "Whether only optional fields are removed.",
         ),
-        row("replace.null.with.default").boolean().default("true").importance(Importance::Medium).doc(
-            "Whether a null in a column with a default becomes the default where the row is copied.",
-        ),
+        Nulls::row(),
     ])
 }
 
@@ -128,11 +120,7 @@ impl Settings {
         Ok(Self {
             deletes,
             tombstones,
-            nulls: if resolved.boolean("replace.null.with.default") {
-                Nulls::ReplacedByDefault
-            } else {
-                Nulls::Kept
-            },
+            nulls: Nulls::of(&resolved),
             add_fields: references("add.fields", "add.fields.prefix"),
             add_headers: references("add.headers", "add.headers.prefix"),
             route_by_field: text("route.by.field"),

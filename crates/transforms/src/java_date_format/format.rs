@@ -6,7 +6,7 @@ use super::{DateFormat, Item, MILLIS_PER_DAY, MONTHS, WEEKDAYS};
 
 impl DateFormat {
     pub(crate) fn format(&self, millis: i64) -> String {
-        let mut out = String::new();
+        let mut out = String::with_capacity(self.usual_length);
         let moment = Moment::new(millis);
         for item in &self.items {
             match item {
@@ -33,7 +33,7 @@ impl Moment {
 
     fn write(&self, letter: char, count: usize, out: &mut String) {
         let hours = self.millis / 3_600_000;
-        let number = |value: i64, out: &mut String| out.push_str(&format!("{value:0count$}"));
+        let number = |value: i64, out: &mut String| push_padded(value, count, out);
         match letter {
             'G' => out.push_str(if self.date.year > 0 { "AD" } else { "BC" }),
             'y' => write_year(self.era_year(self.date.year), count, out),
@@ -46,7 +46,10 @@ impl Moment {
             'h' => number(if hours % 12 == 0 { 12 } else { hours % 12 }, out),
             'm' => number(self.millis / 60_000 % 60, out),
             's' => number(self.millis / 1000 % 60, out),
-            'S' if count > 3 => out.push_str(&format!("{:0<count$}", format!("{:03}", self.millis % 1000))),
+            'S' if count > 3 => {
+                push_padded(self.millis % 1000, 3, out);
+                out.extend(std::iter::repeat_n('0', count - 3));
+            }
             'S' => number(self.millis % 1000, out),
             'E' => {
                 let name = WEEKDAYS[weekday(self.days)];
@@ -72,7 +75,7 @@ impl Moment {
         match count {
             4.. => out.push_str(name),
             3 => out.push_str(&name[..3]),
-            _ => out.push_str(&format!("{:0count$}", self.date.month)),
+            _ => push_padded(i64::from(self.date.month), count, out),
         }
     }
 
@@ -100,8 +103,18 @@ impl Moment {
 }
 
 fn write_year(year: i64, count: usize, out: &mut String) {
-    if count == 2 {
-        return out.push_str(&format!("{:02}", year % 100));
+    if count == 2 { push_padded(year % 100, 2, out) } else { push_padded(year, count, out) }
+}
+
+/// A number of at least `count` digits.
+fn push_padded(value: i64, count: usize, out: &mut String) {
+    // Most fields have two digits, and formatting machinery costs more than all of them.
+    if (0..100).contains(&value) && count == 2 {
+        out.push(char::from(b'0' + (value / 10) as u8));
+        return out.push(char::from(b'0' + (value % 10) as u8));
     }
-    out.push_str(&format!("{year:0count$}"));
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(value);
+    out.extend(std::iter::repeat_n('0', count.saturating_sub(digits.len())));
+    out.push_str(digits);
 }

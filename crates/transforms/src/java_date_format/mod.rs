@@ -7,7 +7,7 @@ mod format; // instant -> text
 mod parse; // text -> instant
 
 const LETTERS: &str = "GyMdkHmsSEDFwWahKzZYuXL";
-const MILLIS_PER_DAY: i64 = 86_400_000;
+pub(crate) const MILLIS_PER_DAY: i64 = 86_400_000;
 const MILLIS_PER_HOUR: i64 = 3_600_000;
 const MILLIS_PER_MINUTE: i64 = 60_000;
 
@@ -31,6 +31,8 @@ const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursd
 #[derive(Debug, Clone)]
 pub(crate) struct DateFormat {
     items: Vec<Item>,
+    /// Of most texts, so that they fit into what is allocated for them.
+    usual_length: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +69,8 @@ impl DateFormat {
                 other => push_literal(&mut items, other),
             }
         }
-        Ok(Self { items })
+        let usual_length = items.iter().map(Item::usual_length).sum();
+        Ok(Self { items, usual_length })
     }
 }
 
@@ -79,6 +82,15 @@ fn push_literal(items: &mut Vec<Item>, character: char) {
 }
 
 impl Item {
+    fn usual_length(&self) -> usize {
+        match self {
+            Self::Literal(text) => text.len(),
+            Self::Field { letter: 'y', count } if *count != 2 => (*count).max(4),
+            Self::Field { letter: 'Z', .. } => 5,
+            Self::Field { count, .. } => *count,
+        }
+    }
+
     /// Whether a number next to another number must end where the other begins.
     fn is_numeric(&self) -> bool {
         match self {

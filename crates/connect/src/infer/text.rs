@@ -1,13 +1,13 @@
 //! Text → value, as `Values.parseString` infers it; `None` where the text is just a string.
 
-use connect::calendar::days_of;
-use connect::logical::{self, decimal};
-use connect::value::Decimal;
-use connect::{Blob, Kind, Schema, SchemaBuilder, Value};
+use crate::calendar::days_of;
+use crate::logical::{self, decimal};
+use crate::value::Decimal;
+use crate::{Blob, Kind, Schema, SchemaBuilder, Value};
 use num_bigint::{BigInt, Sign};
 
 use super::tokens::Tokens;
-use crate::decimal as number_text;
+use crate::{decimal as number_text, java_number};
 
 type Inferred = (Option<Schema>, Value);
 
@@ -260,7 +260,7 @@ fn date(bytes: &[u8]) -> Option<i64> {
     let separated = bytes[4] == b'-' && bytes[7] == b'-';
     let (year, month, day) = (digits(&bytes[..4])?, digits(&bytes[5..7])?, digits(&bytes[8..])?);
     let days = days_of(i64::from(year), i64::from(month), i64::from(day));
-    let back = connect::calendar::date_of(days);
+    let back = crate::calendar::date_of(days);
     let same = back.year == i64::from(year) && i32::from(back.month) == month && i32::from(back.day) == day;
     (separated && same && year > 0).then_some(days)
 }
@@ -307,13 +307,13 @@ fn number(token: &str) -> Option<Inferred> {
     let mut printed = String::new();
     let single: f32 = token.parse().ok()?;
     if single.is_finite() {
-        avro::write_float(single, &mut printed);
+        java_number::write_float(single, &mut printed);
         return same(&exact, &printed)
             .then(|| (Some(SchemaBuilder::float32().build()), Value::Float32(single)));
     }
     let double: f64 = token.parse().ok()?;
     if double.is_finite() {
-        avro::write_double(double, &mut printed);
+        java_number::write_double(double, &mut printed);
         return same(&exact, &printed)
             .then(|| (Some(SchemaBuilder::float64().build()), Value::Float64(double)));
     }
