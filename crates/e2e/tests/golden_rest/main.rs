@@ -88,7 +88,7 @@ async fn run() -> Result<ExitCode> {
 async fn play(rig: &Rig, scenario: &str) -> Result<Vec<(String, Outcome)>> {
     let text = std::fs::read_to_string(folder().join(format!("rest/{scenario}.json")))?;
     let text = text.replace("5442", &rig.cluster.port.to_string());
-    let recorded: Value = serde_json::from_str(&text)?;
+    let recorded: serde_json::Value = serde_json::from_str(&text)?;
     let steps =
         recorded.as_array().or_else(|| recorded["steps"].as_array()).context("a scenario has steps")?;
     if text.contains(FILE_CONNECTOR) {
