@@ -2,6 +2,9 @@
 
 mod settings; // options, checked and typed
 mod filter; // which tables and columns
+mod key_columns; // keys that the user chose
+mod column_mappers; // masks, hashes, truncation
+mod identities; // what old rows hold
 mod task; // the contract with the runtime
 mod start; // checks, creation, opening
 mod slot; // slot, publication, prerequisites
@@ -15,6 +18,7 @@ mod tables; // what a table looks like at a point of the WAL
 mod values; // text of a value -> value
 mod envelope; // change event -> record
 mod logical_message; // messages in the WAL
+mod transaction_metadata; // beginnings and ends of transactions
 mod naming; // topics, schemas, fields
 mod position; // how far the source has come
 mod heartbeat; // signs of life

@@ -24,7 +24,8 @@ use crate::metrics::SnapshotMetrics;
 use crate::settings::Settings;
 use crate::slot::Candidate;
 use crate::snapshot_readers::{
-    Chunk, Delivery, Part, Receiver, lock, open_reader, open_session, part_sql, spawn_readers,
+    Chunk, Delivery, Part, Receiver, lock, open_reader, open_session, part_sql, select_sql,
+    spawn_readers,
 };
 use crate::stream::{BATCH_BYTES_MAX, Output, RECORD_BYTES};
 use crate::tables::{Compiler, Row, RowErrorKind, Table};
@@ -162,9 +163,9 @@ impl Snapshot {
     }
 
     /// Waits for more rows. Cancel-safe.
-    pub async fn fetch(&mut self, out: &mut Output) -> Result<(), TaskError> {
+    pub async fn fetch(&mut self, envelopes: &Envelopes, out: &mut Output) -> Result<(), TaskError> {
         match self.parts.recv().await {
-            Some(delivery) => self.take(delivery?, out),
+            Some(delivery) => self.take(delivery?, envelopes, out),
             None if self.tables_left > 0 => {
                 return Err(TaskError::retry("a reader of the snapshot ended before its work"));
             }
@@ -174,27 +175,27 @@ impl Snapshot {
     }
 
     /// Takes what is there already; false when nothing is.
-    pub fn fetch_ready(&mut self, out: &mut Output) -> Result<bool, TaskError> {
+    pub fn fetch_ready(&mut self, envelopes: &Envelopes, out: &mut Output) -> Result<bool, TaskError> {
         match self.parts.try_recv() {
             Ok(delivery) => {
-                self.take(delivery?, out);
+                self.take(delivery?, envelopes, out);
                 Ok(true)
             }
             Err(_) => Ok(false),
         }
     }
 
-    fn take(&mut self, delivery: Delivery, out: &mut Output) {
+    fn take(&mut self, delivery: Delivery, envelopes: &Envelopes, out: &mut Output) {
         match delivery {
             Delivery::Chunk(chunk) => {
                 self.current = Some(chunk);
                 self.at = 0;
             }
-            Delivery::PartDone { table } => self.part_done(table, out),
+            Delivery::PartDone { table } => self.part_done(table, envelopes, out),
         }
     }
 
-    fn part_done(&mut self, index: usize, out: &mut Output) {
+    fn part_done(&mut self, index: usize, envelopes: &Envelopes, out: &mut Output) {
         let table = &mut self.tables[index];
         table.parts_left -= 1;
         if table.parts_left > 0 {
@@ -208,15 +209,15 @@ impl Snapshot {
             // The only row of the first table is its first.
             let only = index == 0 && table.rows == 1;
             let marker = if only { Marker::First } else { Marker::LastInCollection };
-            self.send_candidate(out);
+            self.send_candidate(envelopes, out);
             self.candidate = Some((record, marker));
         }
     }
 
     /// Another row follows: the one that was held back is only the last of its table.
-    fn send_candidate(&mut self, out: &mut Output) {
+    fn send_candidate(&mut self, envelopes: &Envelopes, out: &mut Output) {
         if let Some((mut record, marker)) = self.candidate.take() {
-            envelope::set_marker(&mut record, marker);
+            envelopes.set_marker(&mut record, marker);
             out.records.push(record);
         }
     }
@@ -232,7 +233,7 @@ impl Snapshot {
                 if self.tables_left > 0 {
                     return Ok(Progress::NeedChunk);
                 }
-                self.finish(out);
+                self.finish(context.envelopes, out);
                 return Ok(Progress::Finished);
             };
             let (bytes, buffer, index) = (chunk.bytes.clone(), chunk.buffer.clone(), chunk.table);
@@ -287,7 +288,7 @@ impl Snapshot {
                 return Ok(());
             }
         };
-        self.send_candidate(out);
+        self.send_candidate(context.envelopes, out);
         let state = &mut self.tables[index];
         state.rows += 1;
         self.place.marker = match (state.rows, index) {
@@ -303,9 +304,9 @@ impl Snapshot {
         Ok(())
     }
 
-    fn finish(&mut self, out: &mut Output) {
+    fn finish(&mut self, envelopes: &Envelopes, out: &mut Output) {
         if let Some((mut record, _)) = self.candidate.take() {
-            envelope::set_marker(&mut record, Marker::Last);
+            envelopes.set_marker(&mut record, Marker::Last);
             out.records.push(record);
         }
         self.metrics.finished();
@@ -373,8 +374,13 @@ async fn plan(
         // Dropped between the two queries.
         let Some(table) = found.iter().find(|table| table.oid == candidate.oid) else { continue };
         let (compiled, columns) = compiler.catalogue(table);
-        let columns: Vec<_> = columns.iter().map(|name| quote::identifier(name)).collect();
-        let sqls = part_sql(candidate, &columns.join(", "), settings.snapshot_threads);
+        let sqls = match settings.snapshot_select(&candidate.schema, &candidate.name) {
+            Some(statement) => vec![select_sql(session, statement, &columns).await?],
+            None => {
+                let columns: Vec<_> = columns.iter().map(|name| quote::identifier(name)).collect();
+                part_sql(candidate, &columns.join(", "), settings.snapshot_threads)
+            }
+        };
         tables.push(TableState {
             oid: candidate.oid,
             label: format!("{}.{}", candidate.schema, candidate.name),

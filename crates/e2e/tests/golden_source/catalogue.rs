@@ -10,7 +10,8 @@ pub type Catalogue = BTreeMap<String, Table>;
 
 #[derive(Default)]
 pub struct Table {
-    pub is_partitioned: bool,
+    /// The stream has its rows under another name: partitions', or their root's.
+    pub is_elsewhere: bool,
     pub is_unlogged: bool,
     /// The identity is an index that lacks a column of the primary key.
     pub identity_lacks_key: bool,
@@ -27,7 +28,9 @@ pub struct Column {
 }
 
 const TABLES: &str = "
-    SELECT n.nspname || '.' || c.relname, c.relkind = 'p', c.relpersistence = 'u',
+    SELECT n.nspname || '.' || c.relname,
+           CASE WHEN EXISTS (SELECT FROM pg_publication WHERE pubviaroot) THEN c.relispartition ELSE c.relkind = 'p' END,
+           c.relpersistence = 'u',
            coalesce((SELECT NOT pk.indkey::int2[] <@ ri.indkey::int2[] FROM pg_index ri, pg_index pk
                      WHERE c.relreplident = 'i' AND ri.indrelid = c.oid AND ri.indisreplident
                      AND pk.indrelid = c.oid AND pk.indisprimary), false),
@@ -51,7 +54,7 @@ pub async fn read(client: &Client) -> Result<Catalogue> {
     let mut tables = Catalogue::new();
     for row in client.query(TABLES, &[]).await? {
         let table = Table {
-            is_partitioned: row.get(1),
+            is_elsewhere: row.get(1),
             is_unlogged: row.get(2),
             identity_lacks_key: row.get(3),
             children: row.get(4),

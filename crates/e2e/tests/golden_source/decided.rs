@@ -9,6 +9,8 @@ use crate::catalogue::{Catalogue, Column, Table};
 
 pub const ONCE: &str = "each row once, on the topic of the stream";
 pub const IDENTITY: &str = "primary key with REPLICA IDENTITY USING another INDEX";
+pub const OFFSETS: &str = "each version writes offsets of its own form";
+pub const CUT: &str = "truncation cuts a character in two";
 const DATE: &str = "`date` BC becomes AD in the snapshot; ±infinity differ between snapshot and stream";
 const RANGE: &str = "values outside the target's range overflow into a wrong number";
 const NAME: &str = "`name` columns are null in the stream";

@@ -9,6 +9,7 @@ mod mask; // fields that change from run to run
 mod catalogue; // what its tables are
 mod presence; // records that are meant to be missing
 mod decided; // differences in a record that are meant
+mod states; // ends that are meant to differ
 mod compare; // the first difference
 
 use std::path::Path;

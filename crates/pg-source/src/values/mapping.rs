@@ -9,7 +9,7 @@ use pg::oid;
 
 use super::decode::{Decoder, Unit};
 use super::geometry;
-use crate::settings::{BinaryMode, DecimalMode, HstoreMode, IntervalMode, TimeMode, ValueModes};
+use crate::settings::{BinaryMode, Compat, DecimalMode, HstoreMode, IntervalMode, TimeMode, ValueModes};
 
 /// What became of a type.
 #[derive(Clone, Debug)]
@@ -66,6 +66,7 @@ fn map_base(oid: u32, typmod: i32, types: &Types, modes: &ValueModes) -> Option<
         oid::JSON | oid::JSONB => named(debezium::JSON),
         oid::XML => named(debezium::XML),
         oid::UUID => named(debezium::UUID),
+        oid::TSVECTOR if modes.compat < Compat::V36 => return None,
         oid::TSVECTOR => named(debezium::TSVECTOR),
         oid::BYTEA => bytes(modes.binary),
         oid::POINT => (point_schema(), Decoder::Point, geometry::point_value(0.0, 0.0)),
@@ -216,6 +217,9 @@ fn temporal(oid: u32, typmod: i32, modes: &ValueModes) -> Option<Parts> {
             int64(debezium::NANO_TIMESTAMP, Decoder::Timestamp(Unit::Nanos))
         }
         (oid::TIMESTAMP, _) => int64(debezium::MICRO_TIMESTAMP, Decoder::Timestamp(Unit::Micros)),
+        (oid::TIMESTAMPTZ, _) if modes.compat == Compat::V19 => {
+            string(debezium::ZONED_TIMESTAMP, Decoder::TimestampZonedShort, "1970-01-01T00:00:00Z")
+        }
         (oid::TIMESTAMPTZ, _) => {
             let digits = fraction_digits(typmod);
             string(debezium::ZONED_TIMESTAMP, Decoder::TimestampZoned { digits }, "1970-01-01T00:00:00Z")
@@ -270,6 +274,7 @@ fn by_name(oid: u32, typmod: i32, types: &Types, modes: &ValueModes) -> Option<P
         },
         (TypeKind::Base, "geometry") => geometry(debezium::GEOMETRY, "Geometry"),
         (TypeKind::Base, "geography") => geometry(debezium::GEOGRAPHY, "Geography"),
+        (TypeKind::Base, "vector" | "halfvec" | "sparsevec") if modes.compat < Compat::V30 => return None,
         (TypeKind::Base, "vector") => {
             let schema = SchemaBuilder::array(SchemaBuilder::float64().build());
             (schema.name(debezium::DOUBLE_VECTOR).version(1), Decoder::Vector, no_items())
@@ -299,6 +304,9 @@ const NO_ARRAYS: &[u32] =
 
 fn array(element_oid: u32, typmod: i32, types: &Types, modes: &ValueModes) -> Option<Parts> {
     let info = types.get(&element_oid)?;
+    if element_oid == oid::BYTEA && modes.compat == Compat::V19 {
+        return None;
+    }
     if NO_ARRAYS.contains(&element_oid)
         || matches!(info.kind, TypeKind::Domain { .. } | TypeKind::Array { .. })
     {
