@@ -111,7 +111,8 @@ fn older_names(properties: &Properties, family: &str) -> Choice {
         let Some(text) = properties.get(&name).map(|text| text.trim()).filter(|text| !text.is_empty()) else {
             continue;
         };
-        let is_older = properties.get("compat.version").is_some_and(|version| version.trim().starts_with("1."));
+        let is_older =
+            properties.get("compat.version").is_some_and(|version| version.trim().starts_with("1."));
         if properties.contains_key("topic.prefix") && !is_older {
             continue;
         }

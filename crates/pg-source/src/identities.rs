@@ -23,8 +23,7 @@ enum Wanted {
 }
 
 /// What `/validate` shows as the form of a part.
-pub const FORM: &str =
-    r"(?i)^\s*(?<tablepredicate>[^\s:]+):(?<replicaidentity>DEFAULT|(INDEX) (?<indexname>.\w*)|FULL|NOTHING)\s*$";
+pub const FORM: &str = r"(?i)^\s*(?<tablepredicate>[^\s:]+):(?<replicaidentity>DEFAULT|(INDEX) (?<indexname>.\w*)|FULL|NOTHING)\s*$";
 
 /// The parts between commas; the error is the part that has another form.
 fn split(text: &str) -> Result<Vec<(String, Wanted)>, String> {
@@ -51,10 +50,14 @@ pub fn wrong_part(text: &str) -> Option<String> {
 }
 
 pub fn parse(text: &str) -> Result<Vec<Identity>, TaskError> {
-    let wrong =
-        |part: String| TaskError::halt(format!("replica.identity.autoset.values: {part} has an invalid format"));
+    let wrong = |part: String| {
+        TaskError::halt(format!("replica.identity.autoset.values: {part} has an invalid format"))
+    };
     let parts = split(text).map_err(wrong)?;
-    parts.into_iter().map(|(tables, wanted)| Ok(Identity { tables: filter::pattern(&tables)?, wanted })).collect()
+    parts
+        .into_iter()
+        .map(|(tables, wanted)| Ok(Identity { tables: filter::pattern(&tables)?, wanted }))
+        .collect()
 }
 
 /// Gives the tables their identities where they have others. A failure is said, and does not end the start.

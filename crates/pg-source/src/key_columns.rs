@@ -28,7 +28,8 @@ pub fn split(text: &str) -> Result<Vec<(String, Vec<String>)>, String> {
 
 impl KeyColumns {
     pub fn new(text: &str) -> Result<Self, TaskError> {
-        let wrong = |part: String| TaskError::halt(format!("message.key.columns: {part} has an invalid format"));
+        let wrong =
+            |part: String| TaskError::halt(format!("message.key.columns: {part} has an invalid format"));
         let rules = split(text).map_err(wrong)?;
         let compiled = rules.into_iter().map(|(table, columns)| Ok((filter::pattern(&table)?, columns)));
         compiled.collect::<Result<_, TaskError>>().map(Self)

@@ -66,7 +66,8 @@ impl TopicNaming {
     pub fn key_field(&self, schema: &str, table: &str) -> Option<(&str, String)> {
         let field = self.reroute.as_ref()?.key_field.as_ref()?;
         let origin = self.origin(schema, table);
-        let value = field.rule.as_ref().and_then(|(pattern, replacement)| replaced(pattern, replacement, &origin));
+        let value =
+            field.rule.as_ref().and_then(|(pattern, replacement)| replaced(pattern, replacement, &origin));
         Some((&field.name, value.unwrap_or(origin)))
     }
 

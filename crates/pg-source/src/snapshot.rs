@@ -24,8 +24,7 @@ use crate::metrics::SnapshotMetrics;
 use crate::settings::Settings;
 use crate::slot::Candidate;
 use crate::snapshot_readers::{
-    Chunk, Delivery, Part, Receiver, lock, open_reader, open_session, part_sql, select_sql,
-    spawn_readers,
+    Chunk, Delivery, Part, Receiver, lock, open_reader, open_session, part_sql, select_sql, spawn_readers,
 };
 use crate::stream::{BATCH_BYTES_MAX, Output, RECORD_BYTES};
 use crate::tables::{Compiler, Row, RowErrorKind, Table};

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use connect::{Buffer, TaskError};
-use pg::{Session, quote};
 use pg::wire::{Purpose, Wire};
+use pg::{Session, quote};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 

@@ -9,7 +9,7 @@ use pg::{ErrorClass, Lsn, Session};
 
 use crate::envelope::Envelopes;
 use crate::position::{Resume, Stored};
-use crate::settings::{AfterSnapshot, AutocreateMode, LostPosition, Settings, SnapshotData};
+use crate::settings::{AfterSnapshot, AutocreateMode, Guardrail, LostPosition, Settings, SnapshotData};
 use crate::slot::{self, Candidate, Publication, Server, Slot};
 use crate::snapshot::{Extent, Moment, Snapshot};
 use crate::snapshot_readers::open_session;
@@ -70,6 +70,7 @@ pub async fn start(
     let session = open_session(settings).await?;
     let server = slot::server(&session).await.map_err(failure::from_pg)?;
     let candidates = slot::candidates(&session, settings).await.map_err(failure::from_pg)?;
+    check_guardrail(settings, candidates.len())?;
     if !settings.identities.is_empty() && attempt == Attempt::First && !server.in_recovery {
         identities::set(&session, &settings.identities, &candidates).await;
     }
@@ -77,8 +78,8 @@ pub async fn start(
     let at_every_start =
         mode.data == SnapshotData::EveryStart && attempt == Attempt::First && !past.snapshot_done;
     if mode.after == AfterSnapshot::Rest {
-        let rests = mode.data == SnapshotData::Never
-            || (matches!(stored, Stored::Resume(_)) && !at_every_start);
+        let rests =
+            mode.data == SnapshotData::Never || (matches!(stored, Stored::Resume(_)) && !at_every_start);
         if rests {
             return Ok(Started { opened: Opened::Rest, session });
         }
@@ -94,8 +95,8 @@ pub async fn start(
     };
     check_existing(&session, settings, existing.as_ref(), &stored).await?;
     let publication = plan_publication(&session, &server, settings, &candidates).await?;
-    let snapshot_wanted = at_every_start
-        || (mode.data != SnapshotData::Never && !matches!(stored, Stored::Resume(_)));
+    let snapshot_wanted =
+        at_every_start || (mode.data != SnapshotData::Never && !matches!(stored, Stored::Resume(_)));
     let via_root = publication.via_root;
     let tables = snapshot_tables(&candidates, via_root, settings);
     if snapshot_wanted {
@@ -139,6 +140,19 @@ pub async fn start(
         }
     };
     Ok(Started { opened, session })
+}
+
+/// `guardrail.collections.max`.
+fn check_guardrail(settings: &Settings, tables: usize) -> Result<(), TaskError> {
+    let Some((max, action)) = settings.guardrail.filter(|(max, _)| tables > *max) else { return Ok(()) };
+    if action == Guardrail::Fail {
+        return Err(TaskError::halt(format!(
+            "{tables} tables are captured, and guardrail.collections.max is {max}"
+        ))
+        .with_hint("limit table.include.list, or raise guardrail.collections.max"));
+    }
+    tracing::warn!(tables, max, "more tables are captured than guardrail.collections.max");
+    Ok(())
 }
 
 /// Slot and position, without what cannot be used any more: a snapshot comes in its place.

@@ -349,7 +349,13 @@ impl Stream {
                         let start = out.records.len();
                         context.envelopes.truncate(&table, &place, &mut out.records);
                         if let Some(metadata) = &mut self.metadata {
-                            count_records(metadata, &table, lsn, context.envelopes, &mut out.records[start..]);
+                            count_records(
+                                metadata,
+                                &table,
+                                lsn,
+                                context.envelopes,
+                                &mut out.records[start..],
+                            );
                             if !wanted {
                                 out.records.truncate(start);
                                 context.envelopes.take_back(start);
@@ -376,13 +382,7 @@ impl Stream {
         Ok(())
     }
 
-    fn logical(
-        &mut self,
-        message: Logical<'_>,
-        lsn: u64,
-        context: &mut Context<'_>,
-        out: &mut Output,
-    ) {
+    fn logical(&mut self, message: Logical<'_>, lsn: u64, context: &mut Context<'_>, out: &mut Output) {
         let Logical { transactional, known, prefix, content } = message;
         if !context.settings.filters.takes_message(prefix) {
             return;

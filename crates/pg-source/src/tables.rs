@@ -264,7 +264,7 @@ impl Compiler<'_> {
             .iter()
             .map(|column| Incoming { name: &column.name, type_oid: 0, typmod: 0, identity: true })
             .collect();
-        let key = self.key_names(&all, Some(table), (&table.schema, &table.name));
+        let key = self.key_names(&all, Some(table), (&table.schema, &table.name), self.settings.compat);
         let taken = |name: &str| self.settings.filters.takes_column(&table.schema, &table.name, name);
         let columns: Vec<_> = table
             .columns
@@ -302,7 +302,7 @@ impl Compiler<'_> {
                 columns.push(plan);
             }
         }
-        let names = self.key_names(incoming, catalogue, (schema, name));
+        let names = self.key_names(incoming, catalogue, (schema, name), settings.compat);
         let key = self.key(KeyParts {
             topic: &topic,
             incoming,
@@ -314,7 +314,9 @@ impl Compiler<'_> {
         });
         Table {
             skips_unchanged: settings.skip_unchanged,
-            identity_has_key: names
+            // What an index only carries is not a part of the identity.
+            identity_has_key: self
+                .key_names(incoming, catalogue, (schema, name), Compat::V36)
                 .iter()
                 .all(|name| incoming.iter().any(|column| column.identity && column.name == *name)),
             envelope: envelope::schema(
@@ -348,7 +350,9 @@ impl Compiler<'_> {
         let default = known
             .filter(|column| column.generated == Generated::Never)
             .and_then(|column| column.default.as_deref())
-            .and_then(|expression| values::default_value(expression, &mapped, self.types, self.settings.compat));
+            .and_then(|expression| {
+                values::default_value(expression, &mapped, self.types, self.settings.compat)
+            });
         let null = match (&default, required) {
             (_, false) => Value::Null,
             (Some(default), true) => default.clone(),
@@ -449,7 +453,9 @@ impl Compiler<'_> {
             let source = of.incoming.iter().position(|column| column.name == *name)?;
             // As the reference writes it: of a column that is filtered out only the type is known.
             let catalogue = of.catalogue.filter(|_| at.is_some());
-            let Some((field, plan)) = self.column(source, &of.incoming[source], catalogue, None) else { continue };
+            let Some((field, plan)) = self.column(source, &of.incoming[source], catalogue, None) else {
+                continue;
+            };
             schema = schema.field(field_name, field);
             parts.push(KeyPart::Own(plan));
         }
@@ -457,7 +463,8 @@ impl Compiler<'_> {
             return None;
         }
         if let Some((name, value)) = of.field {
-            schema = schema.field(naming::field_name(name, settings.field_names), SchemaBuilder::string().build());
+            schema =
+                schema.field(naming::field_name(name, settings.field_names), SchemaBuilder::string().build());
             parts.push(KeyPart::Constant(Value::String(value.into())));
         }
         Some(Key { schema: schema.build(), parts })
@@ -469,10 +476,11 @@ impl Compiler<'_> {
         incoming: &[Incoming<'a>],
         catalogue: Option<&'a catalog::Table>,
         (schema, name): (&str, &str),
+        compat: Compat,
     ) -> Vec<&'a str> {
         let mut chosen = self.settings.key_columns.of(schema, name);
         chosen.retain(|name| incoming.iter().any(|column| column.name == *name));
-        if chosen.is_empty() { key_names(incoming, catalogue, self.settings.compat) } else { chosen }
+        if chosen.is_empty() { key_names(incoming, catalogue, compat) } else { chosen }
     }
 }
 

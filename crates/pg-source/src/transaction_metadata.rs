@@ -80,9 +80,9 @@ impl TransactionMetadata {
         let count = self.counts.len();
         let mut collections: Vec<_> = self.counts.iter().collect();
         collections.sort_by_key(|(name, (order, _))| (walk_order(name, count), *order));
-        let collections = collections.into_iter().map(|(name, (_, count))| {
-            Value::Struct(Box::new([Value::text(name), Value::Int64(*count)]))
-        });
+        let collections = collections
+            .into_iter()
+            .map(|(name, (_, count))| Value::Struct(Box::new([Value::text(name), Value::Int64(*count)])));
         let counted = (Value::Int64(self.total), Value::Array(collections.collect()));
         self.record("END", lsn, commit_time, counted)
     }

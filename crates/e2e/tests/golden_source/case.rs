@@ -1,6 +1,6 @@
 //! One case: its files, and its steps played against the worker.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use tokio_postgres::Client;
 
 use crate::Rig;
-use crate::catalogue;
+use crate::catalogue::{self, Catalogue, Published};
 use crate::compare;
 use crate::states;
 
@@ -38,6 +38,8 @@ pub struct Case {
     pub description: Value,
     /// Where WAL stood before the last statements.
     written_from: Cell<u64>,
+    /// Tables whose rows the stream has under another name, at the beginning.
+    elsewhere: OnceCell<Vec<String>>,
 }
 
 /// A record as the recordings have it.
@@ -61,6 +63,7 @@ impl Case {
             dir: dir.to_owned(),
             description: serde_json::from_str(&text)?,
             written_from: Cell::new(0),
+            elsewhere: OnceCell::new(),
         })
     }
 
@@ -84,6 +87,27 @@ impl Case {
         format!("golden_{}", self.name)
     }
 
+    async fn catalogue(&self, client: &Client) -> Result<Catalogue> {
+        let by_root = self.option("publish.via.partition.root") == "true";
+        let published = if by_root { Published::ByRoot } else { Published::ByPartition };
+        let mut catalogue = catalogue::read(client, published).await?;
+        catalogue::choose_keys(&mut catalogue, self.option("message.key.columns"));
+        // A partition may be detached later.
+        let elsewhere: Vec<String> =
+            catalogue.iter().filter(|(_, table)| table.is_elsewhere).map(|(name, _)| name.clone()).collect();
+        for name in self.elsewhere.get_or_init(|| elsewhere) {
+            if let Some(table) = catalogue.get_mut(name) {
+                table.is_elsewhere = true;
+            }
+        }
+        Ok(catalogue)
+    }
+
+    /// What the case's configuration has; empty where it has none.
+    pub fn option(&self, name: &str) -> &str {
+        self.description["connector"][name].as_str().unwrap_or_default()
+    }
+
     /// Plays the case and compares.
     pub async fn run(&self, rig: &Rig) -> Result<Outcome> {
         let options = self.description["create_database"].as_str().unwrap_or_default();
@@ -102,7 +126,7 @@ impl Case {
             }
         }
         rig.worker.rest.delete(&self.id()).await?;
-        let catalogue = catalogue::read(&client).await?;
+        let catalogue = self.catalogue(&client).await?;
         self.tear_down(rig, &client).await;
         if let Err(error) = played {
             let is_refused = states::is_refused(&self.description["final_state"], &format!("{error:#}"));
@@ -255,7 +279,7 @@ impl Case {
             // What is idle is confirmed soon then.
             config.insert("status.update.interval.ms".to_owned(), json!("300"));
         }
-        let tables = catalogue::read(&rig.cluster.connect(&self.database()).await?).await?;
+        let tables = self.catalogue(&rig.cluster.connect(&self.database()).await?).await?;
         if tables.values().any(|table| table.identity_lacks_key) {
             // A delete without its key is an event that cannot be processed; the case goes on behind it.
             config.insert("event.processing.failure.handling.mode".to_owned(), json!("warn"));
@@ -384,7 +408,7 @@ impl Case {
     /// Everything that the connector wrote: topics in alphabetical order, each in offset order.
     async fn records(&self, rig: &Rig, client: &Client) -> Result<Vec<Recorded>> {
         let recorded = compare::recorded(self)?;
-        let least = compare::least(&recorded, &catalogue::read(client).await?);
+        let least = compare::least(&recorded, &self.catalogue(client).await?);
         let id = self.id();
         let settings = ClientSettings::new([
             ("bootstrap.servers", rig.worker.bootstrap.as_str()),
@@ -415,7 +439,12 @@ impl Case {
             }
         }
         consumer.close().await;
-        Ok(reading.seen.into_values().flatten().collect())
+        // Topics of other names may be those of other cases too: their keys name the case.
+        let is_other = |record: &Recorded| {
+            let key = record.key.as_deref().unwrap_or_default();
+            !record.topic.contains(&id) && key.contains("\"name\":\"g_") && !key.contains(&format!("\"{id}."))
+        };
+        Ok(reading.seen.into_values().flatten().filter(|record| !is_other(record)).collect())
     }
 }
 

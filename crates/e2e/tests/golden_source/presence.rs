@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::case::Recorded;
 use crate::catalogue::{Catalogue, Table};
-use crate::decided::{CUT, IDENTITY, ONCE};
+use crate::decided::{CUT, IDENTITY, NAMES, ONCE};
 
 /// What is expected instead of a recording.
 pub struct Expected {
@@ -42,7 +42,8 @@ impl Read {
 
 pub fn expected(recorded: Vec<Recorded>, catalogue: &Catalogue) -> Expected {
     let mut rows = BTreeSet::new();
-    let recorded = recorded.into_iter().map(|record| without_halves(record, &mut rows));
+    let recorded =
+        recorded.into_iter().map(|record| without_halves(with_names(record, &mut rows), &mut rows));
     let read: Vec<Read> = recorded.map(Read::of).collect();
     let doubled: Vec<bool> = read.iter().map(|record| is_doubled(record, &read, catalogue)).collect();
     if doubled.contains(&true) {
@@ -54,9 +55,31 @@ pub fn expected(recorded: Vec<Recorded>, catalogue: &Catalogue) -> Expected {
     Expected { records, rows }
 }
 
+/// Each byte of a character outside ASCII became a character of its own, U+FF00 and the byte.
+fn with_names(mut record: Recorded, rows: &mut BTreeSet<&'static str>) -> Recorded {
+    let is_byte = |c: char| ('\u{ff80}'..='\u{ffff}').contains(&c);
+    let repair = |text: &str| {
+        let bytes = text.chars().flat_map(|c| {
+            let byte = is_byte(c).then_some(u32::from(c) as u8);
+            let mut buffer = [0; 4];
+            let whole = c.encode_utf8(&mut buffer).as_bytes().to_vec();
+            byte.map_or(whole, |byte| vec![byte])
+        });
+        String::from_utf8(bytes.collect()).unwrap_or_else(|_| text.to_owned())
+    };
+    for text in [&mut record.key, &mut record.value].into_iter().flatten() {
+        if text.contains(is_byte) {
+            *text = repair(text);
+            rows.insert(NAMES);
+        }
+    }
+    record
+}
+
 /// Characters that were cut in half are not there at all.
 fn without_halves(mut record: Recorded, rows: &mut BTreeSet<&'static str>) -> Recorded {
-    let half = regex::Regex::new(r#"\\u[dD][89abAB][0-9a-fA-F]{2}("|[^\\"])"#).expect("the pattern is constant");
+    let half =
+        regex::Regex::new(r#"\\u[dD][89abAB][0-9a-fA-F]{2}("|[^\\"])"#).expect("the pattern is constant");
     if let Some(value) = &mut record.value
         && half.is_match(value)
     {

@@ -10,7 +10,7 @@ mod typed; // the struct that everything else reads
 
 pub use compat::Compat;
 pub use definition::definition;
-pub use modes::{AfterSnapshot, LostPosition, SnapshotData};
+pub use modes::{AfterSnapshot, Guardrail, LostPosition, SnapshotData};
 pub use typed::{
     AutocreateMode, BinaryMode, ConvertingFailure, DecimalMode, HstoreMode, IntervalMode, NameAdjustment,
     ProcessingFailure, Settings, TimeMode, ValueModes,

@@ -77,7 +77,8 @@ pub fn topic_naming(resolved: &Resolved) -> Result<TopicNaming, TaskError> {
         (Some(pattern), Some(replacement)) => Some((filter::whole(pattern)?, replacement.to_owned())),
         _ => None,
     };
-    let key_field = KeyField { name: text("topic.key.field.name").unwrap_or_default().to_owned(), rule: key_rule };
+    let key_field =
+        KeyField { name: text("topic.key.field.name").unwrap_or_default().to_owned(), rule: key_rule };
     let reroute = match (text("topic.regex"), text("topic.replacement")) {
         (Some(pattern), Some(replacement)) if by_pattern => Some(Reroute {
             pattern: filter::whole(pattern)?,
@@ -156,4 +157,17 @@ pub fn snapshot_selects(properties: &Properties) -> Vec<(String, String)> {
         Some((table, given.trim().trim_end_matches(';').to_owned()))
     };
     filter::split_list(tables).into_iter().filter_map(statement).collect()
+}
+
+/// What to do where more tables are captured than may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guardrail {
+    Warn,
+    Fail,
+}
+
+pub fn guardrail(resolved: &Resolved) -> Option<(usize, Guardrail)> {
+    let max = usize::try_from(resolved.long("guardrail.collections.max")).ok().filter(|max| *max > 0)?;
+    let action = resolved.text("guardrail.collections.limit.action").unwrap_or_default();
+    Some((max, if action.trim().eq_ignore_ascii_case("fail") { Guardrail::Fail } else { Guardrail::Warn }))
 }

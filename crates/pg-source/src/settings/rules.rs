@@ -88,6 +88,8 @@ const RULES: &[(&str, Rule)] = &[
     ("message.prefix.exclude.list", Rule::Instead("message.prefix.include.list")),
     ("column.propagate.source.type", Rule::Regexes),
     ("datatype.propagate.source.type", Rule::Regexes),
+    ("guardrail.collections.max", Rule::NonNegative),
+    ("guardrail.collections.limit.action", Rule::OneOf(&value_lists::GUARDRAIL)),
     ("message.key.columns", Rule::KeyColumns),
     ("replica.identity.autoset.values", Rule::Identities),
     ("provide.transaction.metadata", Rule::Boolean),

@@ -7,7 +7,7 @@ use connect::settings::{Properties, Resolved};
 use pg::{ConnectSettings, SslMode};
 
 use super::compat::Compat;
-use super::modes::{self, SnapshotMode};
+use super::modes::{self, Guardrail, SnapshotMode};
 use crate::column_mappers::ColumnMappers;
 use crate::filter::Filters;
 use crate::identities::{self, Identity};
@@ -62,6 +62,8 @@ pub struct Settings {
     pub mappers: ColumnMappers,
     pub key_columns: KeyColumns,
     pub identities: Vec<Identity>,
+    /// Most tables that may be captured, and whether more end the start.
+    pub guardrail: Option<(usize, Guardrail)>,
 }
 
 /// How values are written.
@@ -217,7 +219,8 @@ impl Settings {
                     _ => skips("t"),
                 },
             },
-            skipped_given: properties.contains_key("skipped.operations"),
+            // Older versions made their publications for all operations.
+            skipped_given: compat == Compat::V36 && properties.contains_key("skipped.operations"),
             skip_unchanged: resolved.boolean("skip.messages.without.change"),
             tombstones: resolved.boolean("tombstones.on.delete"),
             extended_headers: modes::extended_headers(properties, resolved, compat),
@@ -233,6 +236,7 @@ impl Settings {
             mappers: ColumnMappers::new(properties)?,
             key_columns: KeyColumns::new(text("message.key.columns").unwrap_or_default())?,
             identities: identities::parse(text("replica.identity.autoset.values").unwrap_or_default())?,
+            guardrail: modes::guardrail(resolved),
             topic_prefix: topics.prefix.clone(),
             topics,
         })
@@ -328,7 +332,8 @@ fn value_modes(resolved: &Resolved, compat: Compat) -> ValueModes {
             .unwrap_or_else(|| placeholder.as_bytes().to_vec()),
         unknown_types: resolved.boolean("include.unknown.datatypes"),
         on_failure: match &*lower("event.converting.failure.handling.mode") {
-            "fail" => ConvertingFailure::Fail,
+            // Versions before had it, and sent null all the same.
+            "fail" if compat == Compat::V36 => ConvertingFailure::Fail,
             "skip" => ConvertingFailure::Skip,
             _ => ConvertingFailure::Warn,
         },

@@ -58,8 +58,7 @@ pub static ADJUSTMENT: OneOf = OneOf { published: &["none", "avro_unicode", "avr
 pub static INTERVAL: OneOf = OneOf { published: &["string", "numeric"], also: &[] };
 pub static FACTORY: OneOf =
     OneOf { published: &["io.debezium.pipeline.txmetadata.DefaultTransactionMetadataFactory"], also: &[] };
-pub static SOURCE_INFO: OneOf = OneOf {
-    published: &["io.debezium.connector.postgresql.PostgresSourceInfoStructMaker"],
-    also: &[],
-};
+pub static SOURCE_INFO: OneOf =
+    OneOf { published: &["io.debezium.connector.postgresql.PostgresSourceInfoStructMaker"], also: &[] };
 pub static TRUNCATE: OneOf = OneOf { published: &["skip", "include"], also: &[] };
+pub static GUARDRAIL: OneOf = OneOf { published: &["warn", "fail"], also: &[] };

@@ -307,6 +307,12 @@ fn array(element_oid: u32, typmod: i32, types: &Types, modes: &ValueModes) -> Op
     if element_oid == oid::BYTEA && modes.compat == Compat::V19 {
         return None;
     }
+    if modes.unknown_types && matches!(info.kind, TypeKind::Domain { .. }) {
+        let (schema, decoder, _) = unknown(modes.binary);
+        let decoder = Decoder::Array { element: Box::new(decoder), delimiter: info.delimiter };
+        let schema = SchemaBuilder::array(schema.optional().build());
+        return Some((schema, decoder, Value::Array(Box::default())));
+    }
     if NO_ARRAYS.contains(&element_oid)
         || matches!(info.kind, TypeKind::Domain { .. } | TypeKind::Array { .. })
     {
