@@ -21,6 +21,7 @@ mod logical_message; // messages in the WAL
 mod transaction_metadata; // beginnings and ends of transactions
 mod naming; // topics, schemas, fields
 mod position; // how far the source has come
+mod notifications; // how the snapshot goes
 mod heartbeat; // signs of life
 mod lag; // how far the server is ahead
 mod metrics; // what is counted

@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 use crate::envelope::{self, Change, Envelopes, Marker, Op, Place};
 use crate::failure;
 use crate::metrics::SnapshotMetrics;
+use crate::notifications::{self, Notifications};
 use crate::settings::Settings;
 use crate::slot::Candidate;
 use crate::snapshot_readers::{
@@ -68,6 +69,10 @@ pub struct Snapshot {
     started: Instant,
     reported: Instant,
     types: Types,
+    notifications: Option<Notifications>,
+    /// Names of all tables, as notifications list them.
+    labels: String,
+    began: bool,
     _exporter: Session,
 }
 
@@ -78,6 +83,8 @@ struct TableState {
     parts_left: usize,
     rows: u64,
     rows_estimated: f64,
+    /// Its first part was read.
+    began: bool,
     held: Option<Record>,
 }
 
@@ -144,6 +151,9 @@ impl Snapshot {
             lsn: moment.lsn,
             transaction,
             time_micros,
+            notifications: Notifications::new(settings),
+            labels: tables.iter().map(|table| table.label.as_str()).collect::<Vec<_>>().join(","),
+            began: false,
             tables_left: tables.iter().filter(|table| table.parts_left > 0).count(),
             tables,
             parts,
@@ -185,12 +195,23 @@ impl Snapshot {
     }
 
     fn take(&mut self, delivery: Delivery, envelopes: &Envelopes, out: &mut Output) {
+        let (Delivery::Chunk(Chunk { table, .. }) | Delivery::PartDone { table }) = &delivery;
+        self.begin_table(*table, out);
         match delivery {
             Delivery::Chunk(chunk) => {
                 self.current = Some(chunk);
                 self.at = 0;
             }
             Delivery::PartDone { table } => self.part_done(table, envelopes, out),
+        }
+    }
+
+    fn begin_table(&mut self, index: usize, out: &mut Output) {
+        let Some(notifications) = &self.notifications else { return };
+        let table = &mut self.tables[index];
+        if !std::mem::replace(&mut table.began, true) {
+            let event = notifications::Event::InProgress { table: &table.label, tables: &self.labels };
+            out.records.extend(notifications.tell(event));
         }
     }
 
@@ -204,6 +225,11 @@ impl Snapshot {
         self.metrics.tables_left(self.tables_left);
         self.metrics.table(&table.label, table.rows, table.rows_estimated);
         tracing::info!(table = %table.label, rows = table.rows, "table of the snapshot done");
+        if let Some(notifications) = &self.notifications {
+            let (rows, tables) = (table.rows, &*self.labels);
+            let event = notifications::Event::Scanned { table: &table.label, tables, rows };
+            out.records.extend(notifications.tell(event));
+        }
         if let Some(record) = table.held.take() {
             // The only row of the first table is its first.
             let only = index == 0 && table.rows == 1;
@@ -224,6 +250,9 @@ impl Snapshot {
     /// Decodes rows until there is a reason to pause.
     pub fn decode(&mut self, context: &mut Context<'_>, out: &mut Output) -> Result<Progress, TaskError> {
         self.report();
+        if !std::mem::replace(&mut self.began, true) {
+            self.tell(notifications::Event::Started, out);
+        }
         loop {
             if out.records.len() >= context.settings.batch_records_max || out.bytes >= BATCH_BYTES_MAX {
                 return Ok(Progress::BatchFull);
@@ -308,9 +337,21 @@ impl Snapshot {
             envelopes.set_marker(&mut record, Marker::Last);
             out.records.push(record);
         }
+        self.tell(notifications::Event::Completed, out);
         self.metrics.finished();
         let rows: u64 = self.tables.iter().map(|table| table.rows).sum();
         tracing::info!(rows, seconds = self.started.elapsed().as_secs_f32(), "snapshot done");
+    }
+
+    fn tell(&self, event: notifications::Event<'_>, out: &mut Output) {
+        if let Some(notifications) = &self.notifications {
+            out.records.extend(notifications.tell(event));
+        }
+    }
+
+    /// It ends before its end.
+    pub fn aborted(&self, out: &mut Output) {
+        self.tell(notifications::Event::Aborted, out);
     }
 
     fn report(&mut self) {
@@ -387,6 +428,7 @@ async fn plan(
             parts_left: sqls.len(),
             rows: 0,
             rows_estimated: f64::from(candidate.rows_estimated.max(0.0)),
+            began: false,
             held: None,
         });
         let index = tables.len() - 1;

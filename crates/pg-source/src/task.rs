@@ -18,6 +18,7 @@ use crate::envelope::Envelopes;
 use crate::heartbeat::Heartbeat;
 use crate::lag::Lag;
 use crate::metrics::{Connected, StreamMetrics};
+use crate::notifications::{self, Notifications};
 use crate::position::{self, Position, Stored};
 use crate::settings::{self, AfterSnapshot, Settings};
 use crate::slot;
@@ -142,6 +143,12 @@ impl Task {
 
     fn streaming(&mut self, stream: Box<Stream>) -> State {
         self.confirm = Some(stream.confirm());
+        if !self.streamed
+            && !self.snapshot_done
+            && let Some(notifications) = Notifications::new(&self.settings)
+        {
+            self.output.records.extend(notifications.tell(notifications::Event::Skipped));
+        }
         self.streamed = true;
         self.lag = self.session.as_ref().map(|session| Lag::follow(session.clone()));
         self.metrics.connected(Connected::Yes);
@@ -448,6 +455,9 @@ impl SourceTask for Task {
             loop {
                 let result = self.advance().await;
                 if let Err(error) = result {
+                    if let State::Snapshot(snapshot) = &self.state {
+                        snapshot.aborted(&mut self.output);
+                    }
                     let unsent = !self.output.records.is_empty();
                     if unsent {
                         // What was read before the failure is right: it goes out first.

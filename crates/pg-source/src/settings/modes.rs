@@ -7,6 +7,7 @@ use super::NameAdjustment;
 use super::compat::Compat;
 use crate::filter;
 use crate::naming::{Characters, KeyField, Parts, Reroute, TopicNaming};
+use crate::notifications::Channels;
 
 /// What is read before streaming, and what follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,4 +171,15 @@ pub fn guardrail(resolved: &Resolved) -> Option<(usize, Guardrail)> {
     let max = usize::try_from(resolved.long("guardrail.collections.max")).ok().filter(|max| *max > 0)?;
     let action = resolved.text("guardrail.collections.limit.action").unwrap_or_default();
     Some((max, if action.trim().eq_ignore_ascii_case("fail") { Guardrail::Fail } else { Guardrail::Warn }))
+}
+
+pub fn notifications(resolved: &Resolved) -> Channels {
+    let has = |name: &str| {
+        resolved
+            .list("notification.enabled.channels")
+            .iter()
+            .any(|channel| channel.eq_ignore_ascii_case(name))
+    };
+    let topic = resolved.text("notification.sink.topic.name").filter(|topic| !topic.trim().is_empty());
+    Channels { topic: topic.filter(|_| has("sink")).map(|topic| topic.trim().to_owned()), log: has("log") }
 }

@@ -128,6 +128,7 @@ pub fn resolve(definition: &Definition, properties: &Properties) -> Resolved {
     queue_holds_a_batch(definition, properties, &mut resolved);
     refuse(properties, &mut resolved);
     families(properties, &mut resolved);
+    channels(&mut resolved);
     naming(properties, &mut resolved);
     resolved
 }
@@ -275,6 +276,27 @@ fn families(properties: &Properties, resolved: &mut Resolved) {
         if properties.get(&name).is_none_or(|statement| statement.trim().is_empty()) {
             resolved.error(&name, format!("The '{name}' value is invalid: A value is required"));
         }
+    }
+}
+
+/// Channels of notifications that are there, and what they need.
+fn channels(resolved: &mut Resolved) {
+    let channels: Vec<String> = resolved.list("notification.enabled.channels").to_vec();
+    let has = |name: &str| channels.iter().any(|channel| channel.trim().eq_ignore_ascii_case(name));
+    for channel in &channels {
+        if !["sink", "log"].iter().any(|name| channel.trim().eq_ignore_ascii_case(name)) {
+            let text = format!(
+                "The 'notification.enabled.channels' value is invalid: there is no channel {channel} here: use sink or log"
+            );
+            resolved.error("notification.enabled.channels", text);
+        }
+    }
+    if has("sink")
+        && resolved.text("notification.sink.topic.name").is_none_or(|topic| topic.trim().is_empty())
+    {
+        let text = "The 'notification.sink.topic.name' value is invalid: Notification topic name must be provided when \
+                    kafka notification channel is enabled";
+        resolved.error("notification.sink.topic.name", text);
     }
 }
 

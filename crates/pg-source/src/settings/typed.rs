@@ -13,6 +13,7 @@ use crate::filter::Filters;
 use crate::identities::{self, Identity};
 use crate::key_columns::KeyColumns;
 use crate::naming::TopicNaming;
+use crate::notifications::Channels;
 
 /// All options that the source acts on.
 #[derive(Debug)]
@@ -62,6 +63,7 @@ pub struct Settings {
     pub mappers: ColumnMappers,
     pub key_columns: KeyColumns,
     pub identities: Vec<Identity>,
+    pub notifications: Channels,
     /// Most tables that may be captured, and whether more end the start.
     pub guardrail: Option<(usize, Guardrail)>,
 }
@@ -236,6 +238,7 @@ impl Settings {
             mappers: ColumnMappers::new(properties)?,
             key_columns: KeyColumns::new(text("message.key.columns").unwrap_or_default())?,
             identities: identities::parse(text("replica.identity.autoset.values").unwrap_or_default())?,
+            notifications: modes::notifications(resolved),
             guardrail: modes::guardrail(resolved),
             topic_prefix: topics.prefix.clone(),
             topics,
