@@ -12,6 +12,7 @@ mod new_tables; // made while nobody captured them
 mod snapshot; // tables at one moment
 mod snapshot_readers; // its connections
 mod stream; // frames in, events out
+mod row_event; // one change of one row
 mod transaction; // which events were sent before
 mod tables_cache; // tables by the stream's numbers
 mod tables; // what a table looks like at a point of the WAL

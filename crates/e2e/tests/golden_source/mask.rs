@@ -58,6 +58,8 @@ pub fn masked(records: &[Recorded]) -> Vec<Recorded> {
     let (positions, xids) = (Ranks::of(ranked, &lsn), Ranks::of(ranked, &xid));
     // Of a transaction that has an id by its own and by where its event lies, only that it has one is compared.
     let transaction = regex(r#""id":"\d+(:\d+)?""#);
+    let notification = regex(r#""id":"[0-9a-f]{8}-[0-9a-f-]{27}""#);
+    let stamp = regex(r#""timestamp":\d+"#);
     let message_id = regex(r#"io\.debezium[A-Za-z.]*\$LogicalDecodingMessageId@[0-9a-f]+"#);
     let times = regex(r#""((?:__source_|source_|_|__)?ts_(?:ms|us|ns)|__lsn)":\d+"#);
     let value = |text: &str| {
@@ -75,6 +77,8 @@ pub fn masked(records: &[Recorded]) -> Vec<Recorded> {
         let text = transaction.replace_all(&text, |found: &Captures<'_>| {
             format!("\"id\":\"#{}\"", if found.get(1).is_some() { ":#" } else { "" })
         });
+        let text = notification.replace_all(&text, r#""id":"<id>""#);
+        let text = stamp.replace_all(&text, r#""timestamp":0"#);
         let text = message_id.replace_all(&text, "LOGICAL_DECODING_MESSAGE");
         sorted_collections(&regex(r#""xmin":\d+"#).replace_all(&text, r#""xmin":0"#))
     };
@@ -83,8 +87,10 @@ pub fn masked(records: &[Recorded]) -> Vec<Recorded> {
         .map(|record| Recorded {
             headers: headers(&record.headers),
             key: record.key.as_deref().map(|key| {
-                let is_of_transaction = key.contains("connector.common.TransactionMetadataKey");
-                if is_of_transaction { value(key) } else { key.to_owned() }
+                let is_made_up = ["TransactionMetadataKey", "NotificationKey"]
+                    .iter()
+                    .any(|name| key.contains(&format!("connector.common.{name}")));
+                if is_made_up { value(key) } else { key.to_owned() }
             }),
             value: record.value.as_deref().map(value),
             ..record.clone()

@@ -100,6 +100,7 @@ const RULES: &[(&str, Rule)] = &[
     ("transaction.metadata.factory", Rule::OneOf(&value_lists::FACTORY)),
     ("sourceinfo.struct.maker", Rule::OneOf(&value_lists::SOURCE_INFO)),
     ("truncate.handling.mode", Rule::OneOf(&value_lists::TRUNCATE)),
+    ("offset.mismatch.strategy", Rule::OneOf(&value_lists::MISMATCH)),
     ("compat.version", Rule::Compat),
 ];
 

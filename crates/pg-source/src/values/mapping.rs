@@ -44,7 +44,10 @@ pub fn map_column(type_oid: u32, typmod: i32, types: &Types, modes: &ValueModes)
     }
     let found = map_base(base_oid, base_typmod, types, modes);
     found
-        .or_else(|| modes.unknown_types.then(|| unknown(modes.binary)))
+        .or_else(|| {
+            let wanted = modes.unknown_types && !is_array_left_out(base_oid, types);
+            wanted.then(|| unknown(modes.binary))
+        })
         .map(|(schema, decoder, zero)| Mapped { schema, decoder, zero, base_oid, typmod: base_typmod })
 }
 
@@ -301,6 +304,10 @@ fn by_name(oid: u32, typmod: i32, types: &Types, modes: &ValueModes) -> Option<P
 /// Element types whose arrays Debezium leaves out although it knows the element.
 const NO_ARRAYS: &[u32] =
     &[oid::MONEY, oid::NAME, oid::INTERVAL, oid::VARBIT, oid::XML, oid::POINT, oid::TSVECTOR];
+
+fn is_array_left_out(oid: u32, types: &Types) -> bool {
+    matches!(types.get(&oid).map(|info| &info.kind), Some(TypeKind::Array { element_oid }) if NO_ARRAYS.contains(element_oid))
+}
 
 fn array(element_oid: u32, typmod: i32, types: &Types, modes: &ValueModes) -> Option<Parts> {
     let info = types.get(&element_oid)?;
