@@ -215,7 +215,9 @@ fn first_of_records(
         let parts = [(Part::Key, &wanted.key, &got.key), (Part::Value, &wanted.value, &got.value)];
         for (part, wanted_text, got_text) in parts {
             let place = Asked { number, part, all: expected };
-            if wanted_text != got_text && !place.is_decided(wanted_text, got_text, catalogue, rows) {
+            let is_any = part == Part::Key && wanted_text.as_deref() == Some(presence::ANY);
+            if wanted_text != got_text && !is_any && !place.is_decided(wanted_text, got_text, catalogue, rows)
+            {
                 let name = if part == Part::Key { "key" } else { "value" };
                 let text = place
                     .first_path(wanted_text, got_text, catalogue)
@@ -252,7 +254,7 @@ impl Asked<'_> {
     ) -> bool {
         let Some((settled, got, needed)) = self.settled(wanted, got, catalogue, rows) else { return false };
         // Members and their order count as text does.
-        let is_decided = settled.to_string() == got.to_string();
+        let is_decided = is_same_text(&settled, &got);
         if is_decided {
             rows.extend(needed);
         }
@@ -294,10 +296,16 @@ impl Asked<'_> {
     }
 }
 
+/// With members in the same order.
+fn is_same_text(one: &Value, other: &Value) -> bool {
+    let (one, other) = (one.to_string(), other.to_string());
+    one == other
+}
+
 fn path_of_difference(path: &str, wanted: &Value, got: &Value) -> Option<String> {
     let shown = |value: &Value| value.to_string().chars().take(SHOWN).collect::<String>();
     match (wanted, got) {
-        _ if wanted.to_string() == got.to_string() => None,
+        _ if is_same_text(wanted, got) => None,
         (Value::Object(one), Value::Object(other)) if one.keys().eq(other.keys()) => one
             .iter()
             .find_map(|(name, value)| path_of_difference(&format!("{path}/{name}"), value, &other[name])),

@@ -46,7 +46,9 @@ pub fn masked(records: &[Recorded]) -> Vec<Recorded> {
     let sequence = regex(r#""sequence":"\[(\\"\d+\\"|null),\\"\d+\\"\]""#);
     let xid = regex(r#""txId":(\d+)"#);
     // A snapshot's position may be that of the first change after it, or not: only the stream's are ranked.
-    let is_streamed = |text: &str| text.contains(r#""snapshot":"false""#);
+    // Where a message ends the next change begins, unless somebody else wrote in between.
+    let is_message = |text: &str| text.contains("connector.postgresql.MessageValue");
+    let is_streamed = |text: &str| text.contains(r#""snapshot":"false""#) && !is_message(text);
     let texts: Vec<&str> = records
         .iter()
         .filter_map(|record| record.value.as_deref())

@@ -73,6 +73,28 @@ fn with_names(mut record: Recorded, rows: &mut BTreeSet<&'static str>) -> Record
             rows.insert(NAMES);
         }
     }
+    with_topic(record)
+}
+
+/// A key that is not compared: the recording lost it.
+pub const ANY: &str = "<any>";
+
+/// A table of such a name had the topic of the characters that it was taken for, and no key.
+fn with_topic(mut record: Recorded) -> Recorded {
+    let value = record.value.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let source = value.map_or(Value::Null, |value| value["payload"]["source"].clone());
+    let part = |name: &str| source[name].as_str().unwrap_or_default();
+    if part("table").is_ascii() {
+        return record;
+    }
+    let name = format!("{}.{}.{}", part("name"), part("schema"), part("table"));
+    let underscore = |c: char| if c.is_ascii() { c.to_string() } else { "_".repeat(c.len_utf16()) };
+    let topic: String = name.chars().map(underscore).collect();
+    if topic != record.topic {
+        record.value = record.value.map(|text| text.replace(&record.topic, &topic));
+        record.topic = topic;
+        record.key = Some(ANY.to_owned());
+    }
     record
 }
 
