@@ -31,6 +31,8 @@ pub struct Place<'a> {
     is_snapshot: bool,
     /// Written by a version before 3.6.
     is_older: bool,
+    /// Of a table whose name such a version did not find in the catalogue.
+    is_unknown: bool,
     /// The first or the last of its table's rows in a snapshot from which rows were taken out.
     pub is_edge: bool,
     /// Columns of the row.
@@ -54,6 +56,7 @@ impl<'a> Place<'a> {
             part,
             is_snapshot: payload["op"] == "r",
             is_older: source["version"].as_str().is_some_and(|version| !version.starts_with("3.6")),
+            is_unknown: payload["op"] != "r" && !name("table").is_ascii(),
             is_edge: false,
             row: payload.get("after"),
         }
@@ -67,6 +70,11 @@ impl<'a> Place<'a> {
         }
         let table = self.table?;
         match (self.part, path.as_slice()) {
+            (Part::Value, ["schema", "fields", "before" | "after", "fields", _, "optional"])
+                if self.is_older && self.is_unknown =>
+            {
+                (*expected == true && *seen == false).then_some(NAMES)
+            }
             (Part::Key, ["payload", name]) if self.is_lost_key(name) => {
                 let is_lost = *expected == 0 || expected.is_null() || expected == "";
                 (is_lost && !seen.is_null()).then_some(EXCLUDED)

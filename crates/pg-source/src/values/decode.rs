@@ -38,6 +38,8 @@ pub enum Decoder {
     Bytes(BinaryMode),
     /// Any type's text, delivered as bytes.
     Unknown(BinaryMode),
+    /// The same of a geometric type, with its numbers as Java writes them.
+    UnknownGeometry(BinaryMode),
     /// A single bit.
     Bit,
     Bits,
@@ -142,6 +144,7 @@ impl Decoder {
                 binary(bytes, *mode)
             }
             Self::Unknown(mode) => binary(text.to_vec(), *mode),
+            Self::UnknownGeometry(mode) => binary(geometry::with_java_numbers(text), *mode),
             Self::Bit => match text {
                 b"1" => Value::Boolean(true),
                 b"0" => Value::Boolean(false),

@@ -46,7 +46,8 @@ pub fn map_column(type_oid: u32, typmod: i32, types: &Types, modes: &ValueModes)
     found
         .or_else(|| {
             let wanted = modes.unknown_types && !is_array_left_out(base_oid, types);
-            wanted.then(|| unknown(modes.binary))
+            wanted
+                .then(|| if is_geometric(base_oid) { geometric(modes.binary) } else { unknown(modes.binary) })
         })
         .map(|(schema, decoder, zero)| Mapped { schema, decoder, zero, base_oid, typmod: base_typmod })
 }
@@ -93,6 +94,16 @@ fn bytes(mode: BinaryMode) -> Parts {
 fn unknown(mode: BinaryMode) -> Parts {
     let (schema, _, zero) = bytes(mode);
     (schema, Decoder::Unknown(mode), zero)
+}
+
+/// Types that Java's driver parses and writes anew.
+fn is_geometric(oid: u32) -> bool {
+    matches!(oid, oid::LSEG | oid::PATH | oid::BOX | oid::POLYGON | oid::LINE | oid::CIRCLE)
+}
+
+fn geometric(mode: BinaryMode) -> Parts {
+    let (schema, _, zero) = bytes(mode);
+    (schema, Decoder::UnknownGeometry(mode), zero)
 }
 
 fn numbers(oid: u32, typmod: i32, modes: &ValueModes) -> Option<Parts> {

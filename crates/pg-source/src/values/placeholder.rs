@@ -15,10 +15,12 @@ pub fn placeholder(base_oid: u32, decoder: &Decoder, modes: &ValueModes) -> Opti
     let one = |value: Value| Value::Array(Box::new([value]));
     Some(match decoder {
         Decoder::Text => Value::String(text()),
-        Decoder::Bytes(BinaryMode::Bytes) | Decoder::Unknown(BinaryMode::Bytes) => {
-            Value::Bytes(Blob::copy(bytes))
-        }
-        Decoder::Bytes(BinaryMode::Hex) | Decoder::Unknown(BinaryMode::Hex) => Value::String(text()),
+        Decoder::Bytes(BinaryMode::Bytes)
+        | Decoder::Unknown(BinaryMode::Bytes)
+        | Decoder::UnknownGeometry(BinaryMode::Bytes) => Value::Bytes(Blob::copy(bytes)),
+        Decoder::Bytes(BinaryMode::Hex)
+        | Decoder::Unknown(BinaryMode::Hex)
+        | Decoder::UnknownGeometry(BinaryMode::Hex) => Value::String(text()),
         Decoder::HstoreJson => Value::String(format!("{{\"{0}\":\"{0}\"}}", &*text()).into()),
         Decoder::HstoreMap => Value::Map(Box::new([(Value::String(text()), Value::String(text()))])),
         // 1.9 had none for arrays.
