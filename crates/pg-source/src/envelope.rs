@@ -6,29 +6,40 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use connect::logical::debezium;
 use connect::{Buffer, Header, Headers, Record, Schema, SchemaBuilder, Text, Value};
 
-use crate::settings::Settings;
+use crate::settings::{Compat, Settings};
 use crate::tables::Table;
-
-/// Version that the source block names: the wire form is this version's.
-pub const DEBEZIUM_VERSION: &str = "3.6.1.Final";
 
 /// Fields of the envelope.
 const SOURCE: usize = 2;
+/// Where the transaction block is: behind everything, or since 2.7 behind the source block.
+const TRANSACTION_LAST: usize = 5;
+const TRANSACTION: usize = 3;
 /// Fields of the source block.
 const SNAPSHOT: usize = 4;
 const SEQUENCE: usize = 6;
 
 /// Schema of a table's value.
-pub fn schema(name: &str, row: &Schema, source: &Schema, transaction: &Schema) -> Schema {
+pub fn schema(name: &str, row: &Schema, source: &Schema, transaction: &Schema, compat: Compat) -> Schema {
     let optional_long = || SchemaBuilder::int64().optional().build();
-    SchemaBuilder::structure()
-        .name(name)
-        .version(2)
-        .field("before", row.clone())
-        .field("after", row.clone())
-        .field("source", source.clone())
+    let op = SchemaBuilder::string().build();
+    let start = SchemaBuilder::structure().name(name);
+    let start = match compat {
+        Compat::V19 => start,
+        Compat::V25 => start.version(1),
+        _ => start.version(2),
+    };
+    let start =
+        start.field("before", row.clone()).field("after", row.clone()).field("source", source.clone());
+    if compat < Compat::V27 {
+        return start
+            .field("op", op)
+            .field("ts_ms", optional_long())
+            .field("transaction", transaction.clone())
+            .build();
+    }
+    start
         .field("transaction", transaction.clone())
-        .field("op", SchemaBuilder::string().build())
+        .field("op", op)
         .field("ts_ms", optional_long())
         .field("ts_us", optional_long())
         .field("ts_ns", optional_long())
@@ -36,47 +47,56 @@ pub fn schema(name: &str, row: &Schema, source: &Schema, transaction: &Schema) -
 }
 
 /// Schema of the source block.
-pub fn source_schema() -> Schema {
+pub fn source_schema(compat: Compat) -> Schema {
     let text = || SchemaBuilder::string().build();
     let optional_text = || SchemaBuilder::string().optional().build();
     let optional_long = || SchemaBuilder::int64().optional().build();
+    let allowed = if compat < Compat::V30 {
+        "true,last,false,incremental"
+    } else {
+        "true,first,first_in_data_collection,last_in_data_collection,last,false,incremental"
+    };
     let snapshot = SchemaBuilder::string()
         .name(debezium::ENUM)
         .version(1)
-        .parameter(
-            "allowed",
-            "true,first,first_in_data_collection,last_in_data_collection,last,false,incremental",
-        )
+        .parameter("allowed", allowed)
         .default("false")
         .optional()
         .build();
-    SchemaBuilder::structure()
-        .name("io.debezium.connector.postgresql.Source")
-        .version(1)
+    let mut schema = SchemaBuilder::structure().name("io.debezium.connector.postgresql.Source");
+    if compat >= Compat::V36 {
+        schema = schema.version(1);
+    }
+    schema = schema
         .field("version", text())
         .field("connector", text())
         .field("name", text())
         .field("ts_ms", SchemaBuilder::int64().build())
         .field("snapshot", snapshot)
         .field("db", text())
-        .field("sequence", optional_text())
-        .field("ts_us", optional_long())
-        .field("ts_ns", optional_long())
+        .field("sequence", optional_text());
+    if compat >= Compat::V27 {
+        schema = schema.field("ts_us", optional_long()).field("ts_ns", optional_long());
+    }
+    schema = schema
         .field("schema", text())
         .field("table", text())
         .field("txId", optional_long())
         .field("lsn", optional_long())
-        .field("xmin", optional_long())
-        .field("origin", optional_text())
-        .field("origin_lsn", optional_long())
-        .build()
+        .field("xmin", optional_long());
+    if compat >= Compat::V36 {
+        schema = schema.field("origin", optional_text()).field("origin_lsn", optional_long());
+    }
+    schema.build()
 }
 
 /// Schema of the transaction block, which is null as long as no transaction metadata is written.
-pub fn transaction_schema() -> Schema {
-    SchemaBuilder::structure()
-        .name("event.block")
-        .version(1)
+pub fn transaction_schema(compat: Compat) -> Schema {
+    let mut schema = SchemaBuilder::structure();
+    if compat > Compat::V19 {
+        schema = schema.name("event.block").version(1);
+    }
+    schema
         .field("id", SchemaBuilder::string().build())
         .field("total_order", SchemaBuilder::int64().build())
         .field("data_collection_order", SchemaBuilder::int64().build())
@@ -118,8 +138,10 @@ pub enum Marker {
 }
 
 impl Marker {
-    fn value(self) -> Value {
+    /// 1.9 knew fewer of them.
+    fn value(self, compat: Compat) -> Value {
         Value::text(match self {
+            Self::First | Self::FirstInCollection | Self::LastInCollection if compat == Compat::V19 => "true",
             // Not set: readers see the schema's default, "false".
             Self::Streaming => return Value::Null,
             Self::True => "true",
@@ -148,6 +170,7 @@ pub struct Place {
 
 /// Makes records; holds what is the same in all of them.
 pub struct Envelopes {
+    pub compat: Compat,
     pub source_schema: Schema,
     pub transaction_schema: Schema,
     version: Text,
@@ -210,9 +233,10 @@ impl Envelopes {
             vec![]
         };
         Self {
-            source_schema: source_schema(),
-            transaction_schema: transaction_schema(),
-            version: DEBEZIUM_VERSION.into(),
+            compat: settings.compat,
+            source_schema: source_schema(settings.compat),
+            transaction_schema: transaction_schema(settings.compat),
+            version: settings.compat.version().into(),
             connector: "postgresql".into(),
             prefix: settings.topic_prefix.as_str().into(),
             database: settings.connect.dbname.as_str().into(),
@@ -302,21 +326,38 @@ impl Envelopes {
             Some((name, lsn)) => (Value::String(name.clone()), Value::Int64(lsn.cast_signed())),
             None => (Value::Null, Value::Null),
         };
+        let version = Value::String(self.version.clone());
+        let connector = Value::String(self.connector.clone());
+        let prefix = Value::String(self.prefix.clone());
+        let millis = Value::Int64(micros.div_euclid(1000));
+        let marker = place.marker.value(self.compat);
+        let database = Value::String(self.database.clone());
+        // Filled in when the batch is complete, where it is not known yet.
+        let sequence = place.sequence.as_ref().map_or(Value::Null, |text| Value::String(text.clone()));
+        let (schema, table) = (Value::String(schema), Value::String(table));
+        let transaction = place.transaction.map_or(Value::Null, Value::Int64);
+        let lsn = Value::Int64(place.lsn.cast_signed());
+        if self.compat < Compat::V36 {
+            let head = [version, connector, prefix, millis, marker, database, sequence];
+            let times = [Value::Int64(micros), Value::Int64(micros.wrapping_mul(1000))];
+            let times = times.into_iter().filter(|_| self.compat >= Compat::V27);
+            let tail = [schema, table, transaction, lsn, Value::Null];
+            return Value::Struct(head.into_iter().chain(times).chain(tail).collect());
+        }
         Value::Struct(Box::new([
-            Value::String(self.version.clone()),
-            Value::String(self.connector.clone()),
-            Value::String(self.prefix.clone()),
-            Value::Int64(micros.div_euclid(1000)),
-            place.marker.value(),
-            Value::String(self.database.clone()),
-            // Filled in when the batch is complete, where it is not known yet.
-            place.sequence.as_ref().map_or(Value::Null, |text| Value::String(text.clone())),
+            version,
+            connector,
+            prefix,
+            millis,
+            marker,
+            database,
+            sequence,
             Value::Int64(micros),
             Value::Int64(micros.wrapping_mul(1000)),
-            Value::String(schema),
-            Value::String(table),
-            place.transaction.map_or(Value::Null, Value::Int64),
-            Value::Int64(place.lsn.cast_signed()),
+            schema,
+            table,
+            transaction,
+            lsn,
             Value::Null,
             origin,
             origin_lsn,
@@ -325,16 +366,43 @@ impl Envelopes {
 
     fn envelope(&mut self, op: Op, before: Value, after: Value, source: Value) -> Value {
         let nanos = self.clock.now();
+        let (op, millis) = (Value::text(op.letter()), Value::Int64(nanos / 1_000_000));
+        if self.compat < Compat::V27 {
+            return Value::Struct(Box::new([before, after, source, op, millis, Value::Null]));
+        }
         Value::Struct(Box::new([
             before,
             after,
             source,
             Value::Null,
-            Value::text(op.letter()),
-            Value::Int64(nanos / 1_000_000),
+            op,
+            millis,
             Value::Int64(nanos / 1000),
             Value::Int64(nanos),
         ]))
+    }
+
+    /// Puts a block into an envelope.
+    pub fn set_transaction(&self, record: &mut Record, block: Value) {
+        let at = if self.compat < Compat::V27 { TRANSACTION_LAST } else { TRANSACTION };
+        if let Value::Struct(fields) = &mut record.value
+            && let Some(field) = fields.get_mut(at)
+        {
+            *field = block;
+        }
+    }
+
+    /// Marks a row of the snapshot that was held back until it was known to be the last.
+    pub fn set_marker(&self, record: &mut Record, marker: Marker) {
+        if let Some(source) = source_fields(record) {
+            source[SNAPSHOT] = marker.value(self.compat);
+        }
+    }
+
+    /// Records from this one on were taken back.
+    pub fn take_back(&mut self, from: usize) {
+        let first = self.sequences.places.partition_point(|(index, _, _)| (*index as usize) < from);
+        self.sequences.places.truncate(first);
     }
 
     /// Fills in what is written per batch. Called once, with all records since the last call.
@@ -405,13 +473,6 @@ fn tombstone(record: &Record) -> Record {
     let mut tombstone = Record::source(Arc::clone(&record.topic), key, (None, Value::Null));
     tombstone.headers = record.headers.clone();
     tombstone
-}
-
-/// Marks a row of the snapshot that was held back until it was known to be the last.
-pub fn set_marker(record: &mut Record, marker: Marker) {
-    if let Some(source) = source_fields(record) {
-        source[SNAPSHOT] = marker.value();
-    }
 }
 
 fn source_fields(record: &mut Record) -> Option<&mut [Value]> {

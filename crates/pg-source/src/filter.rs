@@ -11,6 +11,8 @@ pub struct Filters {
     tables: Choice,
     columns: Choice,
     snapshot: Option<Vec<Regex>>,
+    /// Prefixes of messages in the WAL.
+    messages: Choice,
     ignore_builtin: bool,
     /// The list as it was given: tables are read in its order.
     table_order: Vec<Regex>,
@@ -63,6 +65,7 @@ impl Filters {
             schemas: choice("schema")?,
             columns: choice("column")?,
             snapshot: list("snapshot.include.collection.list").map(compile).transpose()?,
+            messages: choice("message.prefix")?,
             ignore_builtin: resolved.boolean("table.ignore.builtin"),
             tables,
         })
@@ -77,6 +80,10 @@ impl Filters {
 
     pub fn takes_column(&self, schema: &str, table: &str, column: &str) -> bool {
         matches!(self.columns, Choice::All) || self.columns.takes(&format!("{schema}.{table}.{column}"))
+    }
+
+    pub fn takes_message(&self, prefix: &str) -> bool {
+        self.messages.takes(prefix)
     }
 
     /// Whether a captured table belongs to the initial snapshot too.
@@ -94,7 +101,8 @@ impl Filters {
     }
 }
 
-/// `table.whitelist` and its like are of 1.9: they count where the rest is of 1.9 too, and can be understood.
+/// `table.whitelist` and its like are of 1.x: they count where the rest is of 1.x too, and can be understood. Versions
+/// that know `topic.prefix` do not read them.
 fn older_names(properties: &Properties, family: &str) -> Choice {
     for (suffix, make) in
         [("whitelist", Choice::Include as fn(Vec<Regex>) -> Choice), ("blacklist", Choice::Exclude)]
@@ -103,7 +111,9 @@ fn older_names(properties: &Properties, family: &str) -> Choice {
         let Some(text) = properties.get(&name).map(|text| text.trim()).filter(|text| !text.is_empty()) else {
             continue;
         };
-        if properties.contains_key("topic.prefix") {
+        let is_older =
+            properties.get("compat.version").is_some_and(|version| version.trim().starts_with("1."));
+        if properties.contains_key("topic.prefix") && !is_older {
             continue;
         }
         if let Ok(list) = compile(text) {
@@ -137,16 +147,21 @@ pub fn split_list(text: &str) -> Vec<String> {
     list.iter().map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()
 }
 
+/// A list of patterns.
+pub fn compile(text: &str) -> Result<Vec<Regex>, TaskError> {
+    split_list(text).iter().map(|text| pattern(text)).collect()
+}
+
+/// A pattern of the whole text, in its own case.
+pub fn whole(text: &str) -> Result<Regex, TaskError> {
+    Regex::new(&format!("^(?:{text})$"))
+        .map_err(|error| TaskError::halt(format!("\"{text}\" is not a regular expression: {error}")))
+}
+
 /// Patterns match in any case, and the whole name.
-fn compile(text: &str) -> Result<Vec<Regex>, TaskError> {
-    split_list(text)
-        .iter()
-        .map(|pattern| {
-            Regex::new(&format!("(?i)^(?:{pattern})$")).map_err(|error| {
-                TaskError::halt(format!("\"{pattern}\" is not a regular expression: {error}"))
-            })
-        })
-        .collect()
+pub fn pattern(text: &str) -> Result<Regex, TaskError> {
+    Regex::new(&format!("(?i)^(?:{text})$"))
+        .map_err(|error| TaskError::halt(format!("\"{text}\" is not a regular expression: {error}")))
 }
 
 #[cfg(test)]

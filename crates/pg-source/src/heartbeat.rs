@@ -11,13 +11,14 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::envelope::now_nanos;
 use crate::failure;
-use crate::settings::Settings;
+use crate::settings::{Compat, Settings};
 
 /// The clock of the heartbeats, and the record that each sends.
 pub struct Heartbeat {
     clock: tokio::time::Interval,
     topic: Arc<str>,
     prefix: String,
+    compat: Compat,
     action: Option<Action>,
 }
 
@@ -49,6 +50,7 @@ impl Heartbeat {
             clock,
             topic: settings.heartbeat_topic.as_str().into(),
             prefix: settings.topic_prefix.clone(),
+            compat: settings.compat,
             action,
         })
     }
@@ -64,16 +66,14 @@ impl Heartbeat {
             // Full: the statement of the last beat still runs.
             let _ = action.beats.try_send(());
         }
-        let key_schema = SchemaBuilder::structure()
-            .name("io.debezium.connector.common.ServerNameKey")
-            .version(1)
-            .field("serverName", SchemaBuilder::string().build())
-            .build();
-        let value_schema = SchemaBuilder::structure()
-            .name("io.debezium.connector.common.Heartbeat")
-            .version(1)
-            .field("ts_ms", SchemaBuilder::int64().build())
-            .build();
+        // Schemas have versions since 2.0.
+        let structure = |name: &str| {
+            let schema = SchemaBuilder::structure().name(format!("io.debezium.connector.common.{name}"));
+            if self.compat == Compat::V19 { schema } else { schema.version(1) }
+        };
+        let key_schema =
+            structure("ServerNameKey").field("serverName", SchemaBuilder::string().build()).build();
+        let value_schema = structure("Heartbeat").field("ts_ms", SchemaBuilder::int64().build()).build();
         let key = Value::Struct(Box::new([Value::text(&self.prefix)]));
         let value = Value::Struct(Box::new([Value::Int64(now_nanos() / 1_000_000)]));
         let mut record =

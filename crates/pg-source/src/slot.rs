@@ -49,7 +49,8 @@ pub struct Slot {
     pub active_pid: Option<i32>,
     plugin: String,
     database: String,
-    lost: bool,
+    /// The server removed WAL that it needs.
+    pub lost: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,8 +204,8 @@ pub async fn check_room(session: &Session, settings: &Settings) -> Result<(), Ta
     )))
 }
 
-/// Whether an existing slot can be ours.
-pub fn check_slot(slot: &Slot, settings: &Settings) -> Result<(), TaskError> {
+/// Whether an existing slot is ours.
+pub fn check_owner(slot: &Slot, settings: &Settings) -> Result<(), TaskError> {
     let name = &settings.slot_name;
     if slot.plugin != PLUGIN {
         return Err(TaskError::halt(format!(
@@ -220,6 +221,13 @@ pub fn check_slot(slot: &Slot, settings: &Settings) -> Result<(), TaskError> {
         ))
         .with_hint("choose another slot.name: every connector needs a slot of its own"));
     }
+    Ok(())
+}
+
+/// Whether an existing slot can be read from.
+pub fn check_slot(slot: &Slot, settings: &Settings) -> Result<(), TaskError> {
+    check_owner(slot, settings)?;
+    let name = &settings.slot_name;
     if slot.lost {
         return Err(TaskError::halt(format!(
             "replication slot \"{name}\" was invalidated: the server removed WAL that it needs"
@@ -475,4 +483,12 @@ pub async fn create_temporary(
         .create_slot(&new)
         .await
         .map_err(|error| failure::from_pg(error.context("could not create a temporary replication slot")))
+}
+
+pub async fn drop(settings: &Settings) -> Result<(), TaskError> {
+    let connect = settings.connect.named("Debezium Drop Slot");
+    let mut connection = ReplicationConnection::connect(&connect).await.map_err(failure::from_pg)?;
+    connection.drop_slot(&settings.slot_name).await.map_err(failure::from_pg)?;
+    connection.close().await;
+    Ok(())
 }

@@ -21,10 +21,11 @@ use tokio::task::JoinHandle;
 use crate::envelope::{self, Change, Envelopes, Marker, Op, Place};
 use crate::failure;
 use crate::metrics::SnapshotMetrics;
+use crate::notifications::{self, Notifications};
 use crate::settings::Settings;
 use crate::slot::Candidate;
 use crate::snapshot_readers::{
-    Chunk, Delivery, Part, Receiver, lock, open_reader, open_session, part_sql, spawn_readers,
+    Chunk, Delivery, Part, Receiver, lock, open_reader, open_session, part_sql, select_sql, spawn_readers,
 };
 use crate::stream::{BATCH_BYTES_MAX, Output, RECORD_BYTES};
 use crate::tables::{Compiler, Row, RowErrorKind, Table};
@@ -68,6 +69,10 @@ pub struct Snapshot {
     started: Instant,
     reported: Instant,
     types: Types,
+    notifications: Option<Notifications>,
+    /// Names of all tables, as notifications list them.
+    labels: String,
+    began: bool,
     _exporter: Session,
 }
 
@@ -78,6 +83,8 @@ struct TableState {
     parts_left: usize,
     rows: u64,
     rows_estimated: f64,
+    /// Its first part was read.
+    began: bool,
     held: Option<Record>,
 }
 
@@ -144,6 +151,9 @@ impl Snapshot {
             lsn: moment.lsn,
             transaction,
             time_micros,
+            notifications: Notifications::new(settings),
+            labels: tables.iter().map(|table| table.label.as_str()).collect::<Vec<_>>().join(","),
+            began: false,
             tables_left: tables.iter().filter(|table| table.parts_left > 0).count(),
             tables,
             parts,
@@ -162,9 +172,9 @@ impl Snapshot {
     }
 
     /// Waits for more rows. Cancel-safe.
-    pub async fn fetch(&mut self, out: &mut Output) -> Result<(), TaskError> {
+    pub async fn fetch(&mut self, envelopes: &Envelopes, out: &mut Output) -> Result<(), TaskError> {
         match self.parts.recv().await {
-            Some(delivery) => self.take(delivery?, out),
+            Some(delivery) => self.take(delivery?, envelopes, out),
             None if self.tables_left > 0 => {
                 return Err(TaskError::retry("a reader of the snapshot ended before its work"));
             }
@@ -174,27 +184,38 @@ impl Snapshot {
     }
 
     /// Takes what is there already; false when nothing is.
-    pub fn fetch_ready(&mut self, out: &mut Output) -> Result<bool, TaskError> {
+    pub fn fetch_ready(&mut self, envelopes: &Envelopes, out: &mut Output) -> Result<bool, TaskError> {
         match self.parts.try_recv() {
             Ok(delivery) => {
-                self.take(delivery?, out);
+                self.take(delivery?, envelopes, out);
                 Ok(true)
             }
             Err(_) => Ok(false),
         }
     }
 
-    fn take(&mut self, delivery: Delivery, out: &mut Output) {
+    fn take(&mut self, delivery: Delivery, envelopes: &Envelopes, out: &mut Output) {
+        let (Delivery::Chunk(Chunk { table, .. }) | Delivery::PartDone { table }) = &delivery;
+        self.begin_table(*table, out);
         match delivery {
             Delivery::Chunk(chunk) => {
                 self.current = Some(chunk);
                 self.at = 0;
             }
-            Delivery::PartDone { table } => self.part_done(table, out),
+            Delivery::PartDone { table } => self.part_done(table, envelopes, out),
         }
     }
 
-    fn part_done(&mut self, index: usize, out: &mut Output) {
+    fn begin_table(&mut self, index: usize, out: &mut Output) {
+        let Some(notifications) = &self.notifications else { return };
+        let table = &mut self.tables[index];
+        if !std::mem::replace(&mut table.began, true) {
+            let event = notifications::Event::InProgress { table: &table.label, tables: &self.labels };
+            out.records.extend(notifications.tell(event));
+        }
+    }
+
+    fn part_done(&mut self, index: usize, envelopes: &Envelopes, out: &mut Output) {
         let table = &mut self.tables[index];
         table.parts_left -= 1;
         if table.parts_left > 0 {
@@ -204,19 +225,24 @@ impl Snapshot {
         self.metrics.tables_left(self.tables_left);
         self.metrics.table(&table.label, table.rows, table.rows_estimated);
         tracing::info!(table = %table.label, rows = table.rows, "table of the snapshot done");
+        if let Some(notifications) = &self.notifications {
+            let (rows, tables) = (table.rows, &*self.labels);
+            let event = notifications::Event::Scanned { table: &table.label, tables, rows };
+            out.records.extend(notifications.tell(event));
+        }
         if let Some(record) = table.held.take() {
             // The only row of the first table is its first.
             let only = index == 0 && table.rows == 1;
             let marker = if only { Marker::First } else { Marker::LastInCollection };
-            self.send_candidate(out);
+            self.send_candidate(envelopes, out);
             self.candidate = Some((record, marker));
         }
     }
 
     /// Another row follows: the one that was held back is only the last of its table.
-    fn send_candidate(&mut self, out: &mut Output) {
+    fn send_candidate(&mut self, envelopes: &Envelopes, out: &mut Output) {
         if let Some((mut record, marker)) = self.candidate.take() {
-            envelope::set_marker(&mut record, marker);
+            envelopes.set_marker(&mut record, marker);
             out.records.push(record);
         }
     }
@@ -224,6 +250,9 @@ impl Snapshot {
     /// Decodes rows until there is a reason to pause.
     pub fn decode(&mut self, context: &mut Context<'_>, out: &mut Output) -> Result<Progress, TaskError> {
         self.report();
+        if !std::mem::replace(&mut self.began, true) {
+            self.tell(notifications::Event::Started, out);
+        }
         loop {
             if out.records.len() >= context.settings.batch_records_max || out.bytes >= BATCH_BYTES_MAX {
                 return Ok(Progress::BatchFull);
@@ -232,7 +261,7 @@ impl Snapshot {
                 if self.tables_left > 0 {
                     return Ok(Progress::NeedChunk);
                 }
-                self.finish(out);
+                self.finish(context.envelopes, out);
                 return Ok(Progress::Finished);
             };
             let (bytes, buffer, index) = (chunk.bytes.clone(), chunk.buffer.clone(), chunk.table);
@@ -287,7 +316,7 @@ impl Snapshot {
                 return Ok(());
             }
         };
-        self.send_candidate(out);
+        self.send_candidate(context.envelopes, out);
         let state = &mut self.tables[index];
         state.rows += 1;
         self.place.marker = match (state.rows, index) {
@@ -303,14 +332,26 @@ impl Snapshot {
         Ok(())
     }
 
-    fn finish(&mut self, out: &mut Output) {
+    fn finish(&mut self, envelopes: &Envelopes, out: &mut Output) {
         if let Some((mut record, _)) = self.candidate.take() {
-            envelope::set_marker(&mut record, Marker::Last);
+            envelopes.set_marker(&mut record, Marker::Last);
             out.records.push(record);
         }
+        self.tell(notifications::Event::Completed, out);
         self.metrics.finished();
         let rows: u64 = self.tables.iter().map(|table| table.rows).sum();
         tracing::info!(rows, seconds = self.started.elapsed().as_secs_f32(), "snapshot done");
+    }
+
+    fn tell(&self, event: notifications::Event<'_>, out: &mut Output) {
+        if let Some(notifications) = &self.notifications {
+            out.records.extend(notifications.tell(event));
+        }
+    }
+
+    /// It ends before its end.
+    pub fn aborted(&self, out: &mut Output) {
+        self.tell(notifications::Event::Aborted, out);
     }
 
     fn report(&mut self) {
@@ -373,8 +414,13 @@ async fn plan(
         // Dropped between the two queries.
         let Some(table) = found.iter().find(|table| table.oid == candidate.oid) else { continue };
         let (compiled, columns) = compiler.catalogue(table);
-        let columns: Vec<_> = columns.iter().map(|name| quote::identifier(name)).collect();
-        let sqls = part_sql(candidate, &columns.join(", "), settings.snapshot_threads);
+        let sqls = match settings.snapshot_select(&candidate.schema, &candidate.name) {
+            Some(statement) => vec![select_sql(session, statement, &columns).await?],
+            None => {
+                let columns: Vec<_> = columns.iter().map(|name| quote::identifier(name)).collect();
+                part_sql(candidate, &columns.join(", "), settings.snapshot_threads)
+            }
+        };
         tables.push(TableState {
             oid: candidate.oid,
             label: format!("{}.{}", candidate.schema, candidate.name),
@@ -382,6 +428,7 @@ async fn plan(
             parts_left: sqls.len(),
             rows: 0,
             rows_estimated: f64::from(candidate.rows_estimated.max(0.0)),
+            began: false,
             held: None,
         });
         let index = tables.len() - 1;

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use connect::{Buffer, TaskError};
-use pg::Session;
 use pg::wire::{Purpose, Wire};
+use pg::{Session, quote};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
@@ -99,6 +99,17 @@ pub fn part_sql(table: &Candidate, columns: &str, threads: usize) -> Vec<String>
             select(&filter)
         })
         .collect()
+}
+
+/// One COPY of a statement of the user's own: the table's columns by their names, null where it has none of a name.
+pub async fn select_sql(session: &Session, statement: &str, columns: &[&str]) -> Result<String, TaskError> {
+    let prepared = session.prepare(statement).await.map_err(failure::from_client)?;
+    let has = |name: &str| prepared.columns().iter().any(|column| column.name() == name);
+    let listed: Vec<_> = columns
+        .iter()
+        .map(|name| if has(name) { quote::identifier(name).to_string() } else { "NULL".to_owned() })
+        .collect();
+    Ok(format!("COPY (SELECT {} FROM ({statement}) AS overridden) TO STDOUT", listed.join(", ")))
 }
 
 pub fn spawn_readers(wires: Vec<Wire>, parts: VecDeque<Part>) -> (Vec<JoinHandle<()>>, Receiver) {

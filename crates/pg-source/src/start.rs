@@ -9,13 +9,14 @@ use pg::{ErrorClass, Lsn, Session};
 
 use crate::envelope::Envelopes;
 use crate::position::{Resume, Stored};
-use crate::settings::{AutocreateMode, Settings, SnapshotMode};
+use crate::settings::{AfterSnapshot, AutocreateMode, Guardrail, LostPosition, Settings, SnapshotData};
 use crate::slot::{self, Candidate, Publication, Server, Slot};
 use crate::snapshot::{Extent, Moment, Snapshot};
 use crate::snapshot_readers::open_session;
 use crate::stream::Stream;
 use crate::transaction::Filter;
-use crate::{failure, new_tables};
+use crate::transaction_metadata::TransactionMetadata;
+use crate::{failure, identities, new_tables};
 
 /// What the task does next.
 pub enum Opened {
@@ -54,6 +55,8 @@ pub struct Past {
     pub attempt: Attempt,
     /// Tables that it has read in a snapshot.
     pub read: Vec<u32>,
+    /// It has completed a snapshot of all tables.
+    pub snapshot_done: bool,
 }
 
 /// Connects, checks, creates and opens.
@@ -67,16 +70,33 @@ pub async fn start(
     let session = open_session(settings).await?;
     let server = slot::server(&session).await.map_err(failure::from_pg)?;
     let candidates = slot::candidates(&session, settings).await.map_err(failure::from_pg)?;
-    if settings.snapshot_mode == SnapshotMode::InitialOnly {
-        let opened = initial_only(settings, envelopes, &session, &candidates, &stored).await?;
+    check_guardrail(settings, candidates.len())?;
+    if !settings.identities.is_empty() && attempt == Attempt::First && !server.in_recovery {
+        identities::set(&session, &settings.identities, &candidates).await;
+    }
+    let mode = settings.snapshot_mode;
+    let at_every_start =
+        mode.data == SnapshotData::EveryStart && attempt == Attempt::First && !past.snapshot_done;
+    if mode.after == AfterSnapshot::Rest {
+        let rests =
+            mode.data == SnapshotData::Never || (matches!(stored, Stored::Resume(_)) && !at_every_start);
+        if rests {
+            return Ok(Started { opened: Opened::Rest, session });
+        }
+        let opened = snapshot_only(settings, envelopes, &session, &candidates).await?;
         return Ok(Started { opened, session });
     }
     slot::check_server(&server, settings)?;
     let existing = slot::slot(&session, &settings.slot_name).await.map_err(failure::from_pg)?;
+    let (existing, stored) = if mode.lost == LostPosition::SnapshotAgain {
+        without_lost(settings, existing, stored).await?
+    } else {
+        (existing, stored)
+    };
     check_existing(&session, settings, existing.as_ref(), &stored).await?;
     let publication = plan_publication(&session, &server, settings, &candidates).await?;
     let snapshot_wanted =
-        settings.snapshot_mode == SnapshotMode::Initial && !matches!(stored, Stored::Resume(_));
+        at_every_start || (mode.data != SnapshotData::Never && !matches!(stored, Stored::Resume(_)));
     let via_root = publication.via_root;
     let tables = snapshot_tables(&candidates, via_root, settings);
     if snapshot_wanted {
@@ -90,7 +110,8 @@ pub async fn start(
     if attempt == Attempt::First {
         warn_about_tables(&session, settings, &candidates).await?;
     }
-    let missed = if existing.is_some() && matches!(stored, Stored::Resume(_)) && publication.is_ours {
+    let resumes = matches!(stored, Stored::Resume(_)) && !at_every_start;
+    let missed = if existing.is_some() && resumes && publication.is_ours {
         let mut missed =
             new_tables::created_since(&session, settings, &tables).await.map_err(failure::from_pg)?;
         missed.retain(|table| !past.read.contains(&table.oid));
@@ -103,11 +124,14 @@ pub async fn start(
     let opened = match (existing, stored) {
         (None, Stored::Resume(_)) => unreachable!("check_existing refuses an offset without its slot"),
         (None, _) => opening.with_new_slot(snapshot_wanted).await?,
+        (Some(_), Stored::Resume(resume)) if at_every_start => {
+            opening.with_tables(&resume, Extent::AllTables).await?
+        }
         (Some(_), Stored::Resume(resume)) if missed.is_empty() => {
             Opened::Stream(Box::new(opening.stream(&resume, None).await?))
         }
         (Some(_), Stored::Resume(resume)) => {
-            Opening { tables: &missed, ..opening }.with_new_tables(&resume).await?
+            Opening { tables: &missed, ..opening }.with_tables(&resume, Extent::SomeTables).await?
         }
         (Some(slot), _) if snapshot_wanted => opening.again(&slot).await?,
         (Some(slot), _) => {
@@ -116,6 +140,50 @@ pub async fn start(
         }
     };
     Ok(Started { opened, session })
+}
+
+/// `guardrail.collections.max`.
+fn check_guardrail(settings: &Settings, tables: usize) -> Result<(), TaskError> {
+    let Some((max, action)) = settings.guardrail.filter(|(max, _)| tables > *max) else { return Ok(()) };
+    if action == Guardrail::Fail {
+        return Err(TaskError::halt(format!(
+            "{tables} tables are captured, and guardrail.collections.max is {max}"
+        ))
+        .with_hint("limit table.include.list, or raise guardrail.collections.max"));
+    }
+    tracing::warn!(tables, max, "more tables are captured than guardrail.collections.max");
+    Ok(())
+}
+
+/// Slot and position, without what cannot be used any more: a snapshot comes in its place.
+async fn without_lost(
+    settings: &Settings,
+    existing: Option<Slot>,
+    stored: Stored,
+) -> Result<(Option<Slot>, Stored), TaskError> {
+    let why = match (&existing, &stored) {
+        (None, Stored::Resume(_)) => "the slot does not exist any more",
+        (Some(slot), _) if slot.lost => "the server removed WAL that the slot needs",
+        (Some(slot), Stored::Resume(resume)) if is_beyond(slot, resume, settings) => {
+            "the slot is beyond the stored position"
+        }
+        _ => return Ok((existing, stored)),
+    };
+    tracing::warn!(slot = %settings.slot_name, why, "changes are lost: a new snapshot is taken");
+    let existing = match existing {
+        Some(slot) if slot.lost => {
+            slot::check_owner(&slot, settings)?;
+            slot::drop(settings).await?;
+            None
+        }
+        other => other,
+    };
+    Ok((existing, Stored::Nothing))
+}
+
+/// Somebody else read from the slot, or made it anew.
+fn is_beyond(slot: &Slot, resume: &Resume, settings: &Settings) -> bool {
+    settings.mismatch_checked && slot.confirmed.0 > resume.done_before && resume.commit.is_some()
 }
 
 async fn check_existing(
@@ -137,7 +205,7 @@ async fn check_existing(
     };
     slot::check_slot(slot, settings)?;
     let Stored::Resume(resume) = stored else { return Ok(()) };
-    if settings.mismatch_checked && slot.confirmed.0 > resume.done_before && resume.commit.is_some() {
+    if is_beyond(slot, resume, settings) {
         return Err(TaskError::halt(format!(
             "replication slot \"{}\" is at {}, beyond the stored offset {}: it was dropped and made again, or somebody \
              else read from it, and the changes between are lost",
@@ -176,7 +244,7 @@ async fn plan_publication(
     let statement = slot::plan_publication(server, settings, existing, &published, candidates)?;
     let via_root = existing.map_or(settings.publish_via_root, |publication| publication.via_root);
     let is_ours = settings.autocreate_mode == AutocreateMode::Filtered
-        && settings.snapshot_mode == SnapshotMode::Initial
+        && settings.snapshot_mode.data != SnapshotData::Never
         && !server.in_recovery;
     Ok(PublicationPlan { statement, via_root, is_ours })
 }
@@ -206,16 +274,13 @@ fn snapshot_tables<'a>(
         .collect()
 }
 
-async fn initial_only(
+/// A snapshot without a slot: nothing is streamed behind it.
+async fn snapshot_only(
     settings: &Settings,
     envelopes: &Envelopes,
     session: &Session,
     candidates: &[Candidate],
-    stored: &Stored,
 ) -> Result<Opened, TaskError> {
-    if matches!(stored, Stored::Resume(_)) {
-        return Ok(Opened::Rest);
-    }
     let tables = snapshot_tables(candidates, settings.publish_via_root, settings);
     slot::check_select(&tables, settings)?;
     tokio::time::sleep(settings.snapshot_delay).await;
@@ -289,16 +354,17 @@ impl Opening<'_> {
     }
 
     /// Tables were made while nobody captured them: what was written to them before the publication held them is in
-    /// no stream. A snapshot of these tables alone has it, in its place between what was before and what is after.
-    async fn with_new_tables(&self, resume: &Resume) -> Result<Opened, TaskError> {
+    /// no stream. A snapshot of these tables alone has it, in its place between what was before and what is after. So
+    /// has a snapshot of all tables that is wanted at every start: what happened meanwhile is sent before it.
+    async fn with_tables(&self, resume: &Resume, extent: Extent) -> Result<Opened, TaskError> {
         let mut connection = self.connection("Debezium Snapshot").await?;
         let created = slot::create_temporary(&mut connection, self.settings).await?;
         let lsn = created.consistent_point.0;
         let mut snapshot = Box::new(self.snapshot(created.snapshot, lsn).await?);
-        snapshot.extent = Extent::SomeTables;
+        snapshot.extent = extent;
         connection.close().await;
         let tables: Vec<_> = self.tables.iter().map(|table| table.quoted()).collect();
-        tracing::info!(tables = %tables.join(", "), "tables that are new to the publication are read by a snapshot");
+        tracing::info!(tables = %tables.join(", "), "tables are read by a snapshot while the stream goes on behind it");
         let stream = self.stream(resume, Some(lsn)).await?;
         Ok(Opened::CatchUp(Box::new(CatchUp { stream, snapshot })))
     }
@@ -344,7 +410,8 @@ pub async fn open_stream(
         let error = match connection.start(&start).await {
             Ok(frames) => {
                 tracing::info!(slot = %settings.slot_name, from = %start.from, "streaming");
-                return Ok(Stream::new(frames, Filter::new(resume), resume.commit, until));
+                let stream = Stream::new(frames, Filter::new(resume), resume.commit, until);
+                return Ok(stream.with_metadata(TransactionMetadata::new(settings)));
             }
             Err(error) => error,
         };

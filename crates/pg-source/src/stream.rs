@@ -4,19 +4,21 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use connect::{Buffer, Record, TaskError, Text};
-use pg::pgoutput::{self, Message, OldRow, Relation, Tuples};
+use pg::pgoutput::{self, Message, Relation, Tuples};
 use pg::replication::{Chunk, Frame, ReplicationStream};
 use pg::wire::Frames;
 
-use crate::envelope::{Change, Envelopes, Marker, Op, Place};
+use crate::envelope::{Envelopes, Marker, Op, Place};
 use crate::failure;
 use crate::logical_message;
 use crate::metrics::StreamMetrics;
 use crate::position::{MessageType, Position, StreamPosition};
-use crate::settings::{ProcessingFailure, Settings};
-use crate::tables::{Row, RowError, RowErrorKind, Table};
+use crate::row_event::{Event, count_records, row_event, unprocessable};
+use crate::settings::{Compat, Settings};
+use crate::tables::Table;
 use crate::tables_cache::{Entry, TablesCache};
 use crate::transaction::{Filter, Transaction};
+use crate::transaction_metadata::{self, TransactionMetadata};
 
 /// Records that were made and not handed over yet.
 #[derive(Default)]
@@ -58,6 +60,7 @@ pub struct Stream {
     /// Stop before the transactions that commit from here on.
     until: Option<u64>,
     last: Option<(u32, Arc<Table>)>,
+    metadata: Option<Box<TransactionMetadata>>,
 }
 
 struct Current {
@@ -89,7 +92,17 @@ impl Stream {
             reply_wanted: false,
             until,
             last: None,
+            metadata: None,
         }
+    }
+
+    pub fn with_metadata(mut self, metadata: Option<TransactionMetadata>) -> Self {
+        self.metadata = metadata.map(Box::new);
+        self
+    }
+
+    pub fn metadata(&self) -> Option<&TransactionMetadata> {
+        self.metadata.as_deref()
     }
 
     pub fn confirm(&self) -> pg::replication::Confirm {
@@ -255,7 +268,8 @@ impl Stream {
             Op::Update => skipped.update,
             _ => skipped.delete,
         };
-        if !wanted || skip {
+        // What was sent before is made again only to be counted.
+        if skip || (!wanted && self.metadata.is_none()) {
             return Ok(None);
         }
         let Some(table) = self.table(relation, context)? else {
@@ -264,7 +278,17 @@ impl Stream {
         };
         let place = self.place(lsn);
         let event = Event { op, old, buffer, place: &place };
+        let start = out.records.len();
         let made = row_event(&table, &self.tuples, &event, context.envelopes, &mut out.records);
+        if let Some(metadata) = &mut self.metadata {
+            count_records(metadata, &table, lsn, context.envelopes, &mut out.records[start..]);
+            if !wanted {
+                out.records.truncate(start);
+                context.envelopes.take_back(start);
+                self.last = Some((relation, table));
+                return Ok(None);
+            }
+        }
         match made {
             Ok(()) => {
                 context.metrics.seen(op, place.time_micros);
@@ -286,10 +310,16 @@ impl Stream {
         match message {
             Message::Begin { final_lsn, commit_time, xid } => {
                 self.origin = None;
-                self.transaction = Some(self.filter.begin(final_lsn.0, i64::from(xid), commit_time));
+                let transaction = self.filter.begin(final_lsn.0, i64::from(xid), commit_time);
+                if let Some(metadata) = &mut self.metadata {
+                    let record = metadata.begin(transaction.xid, lsn, commit_time);
+                    out.records.extend(Some(record).filter(|_| transaction.is_new()));
+                }
+                self.transaction = Some(transaction);
             }
             Message::Commit { end_lsn, commit_time, .. } => {
-                let transaction = self.transaction.take().map(|transaction| transaction.xid);
+                let ended = self.transaction.take();
+                let transaction = ended.as_ref().map(|transaction| transaction.xid);
                 self.commit = Some(end_lsn.0);
                 self.origin = None;
                 context.metrics.committed += 1;
@@ -301,16 +331,38 @@ impl Stream {
                     time_micros: commit_time,
                     event: None,
                 });
+                if let Some(metadata) = &mut self.metadata
+                    && ended.is_some_and(|transaction| !transaction.is_done())
+                {
+                    out.records.push(metadata.end(lsn, commit_time));
+                    out.position = self.tail.map(Position::Stream);
+                }
             }
             Message::Origin { lsn, name } => self.origin = Some((name.into(), lsn.0)),
             Message::Truncate { relations, .. } => {
-                if !self.count_event(lsn)? || context.settings.skipped.truncate {
+                let wanted = self.count_event(lsn)?;
+                if context.settings.skipped.truncate || (!wanted && self.metadata.is_none()) {
                     return Ok(());
                 }
                 let place = self.place(lsn);
                 for relation in relations {
                     if let Some(table) = self.table(relation, context)? {
+                        let start = out.records.len();
                         context.envelopes.truncate(&table, &place, &mut out.records);
+                        if let Some(metadata) = &mut self.metadata {
+                            count_records(
+                                metadata,
+                                &table,
+                                lsn,
+                                context.envelopes,
+                                &mut out.records[start..],
+                            );
+                            if !wanted {
+                                out.records.truncate(start);
+                                context.envelopes.take_back(start);
+                                continue;
+                            }
+                        }
                         context.metrics.seen(Op::Truncate, place.time_micros);
                         out.position =
                             Some(Position::Stream(self.event_position(lsn, MessageType::Truncate)));
@@ -318,28 +370,47 @@ impl Stream {
                 }
             }
             Message::Logical { transactional, lsn: message_lsn, prefix, content } => {
-                if transactional && !self.count_event(lsn)? {
-                    return Ok(());
-                }
-                if !transactional && message_lsn.0 < self.filter.done_before() {
-                    return Ok(());
-                }
-                let mut place = self.place(lsn);
-                if !transactional {
-                    place.transaction = None;
-                    place.time_micros = self.tail.map_or(place.time_micros, |tail| tail.time_micros);
-                }
-                let record =
-                    logical_message::record(context.settings, context.envelopes, prefix, content, &place);
-                out.records.push(record);
-                if transactional {
-                    out.position = Some(Position::Stream(self.event_position(lsn, MessageType::Message)));
-                }
+                let known = if transactional {
+                    !self.count_event(lsn)?
+                } else {
+                    message_lsn.0 < self.filter.done_before()
+                };
+                self.logical(Logical { transactional, known, prefix, content }, lsn, context, out);
             }
             // Types are looked up in the catalogue when a relation needs them.
             _ => {}
         }
         Ok(())
+    }
+
+    fn logical(&mut self, message: Logical<'_>, lsn: u64, context: &mut Context<'_>, out: &mut Output) {
+        let Logical { transactional, known, prefix, content } = message;
+        if !context.settings.filters.takes_message(prefix) {
+            return;
+        }
+        let block = match &mut self.metadata {
+            Some(metadata) if transactional && context.settings.compat >= Compat::V30 => {
+                metadata.count(transaction_metadata::MESSAGES, lsn)
+            }
+            _ => connect::Value::Null,
+        };
+        if known {
+            return;
+        }
+        let mut place = self.place(lsn);
+        if !transactional {
+            place.transaction = None;
+            place.time_micros = self.tail.map_or(place.time_micros, |tail| tail.time_micros);
+            // It comes when it was written: whatever committed before was sent before.
+            self.commit = self.commit.max(Some(lsn));
+            place.commit = self.commit;
+        }
+        let record =
+            logical_message::record(context.settings, context.envelopes, prefix, content, &place, block);
+        out.records.push(record);
+        if transactional {
+            out.position = Some(Position::Stream(self.event_position(lsn, MessageType::Message)));
+        }
     }
 
     /// Counts an event of the transaction; false where it was sent before.
@@ -408,83 +479,11 @@ pub const RECORD_BYTES: usize = 1500;
 /// cache is converted faster.
 pub const BATCH_BYTES_MAX: usize = 512 * 1024;
 
-struct Event<'a> {
-    op: Op,
-    old: Option<OldRow>,
-    buffer: &'a Buffer,
-    place: &'a Place,
-}
-
-#[inline]
-fn row_event(
-    table: &Table,
-    tuples: &Tuples,
-    event: &Event<'_>,
-    envelopes: &mut Envelopes,
-    records: &mut Vec<Record>,
-) -> Result<(), RowError> {
-    use connect::Value;
-    let new = Row { tuple: &tuples.new, buffer: event.buffer };
-    let old = event.old.map(|_| Row { tuple: &tuples.old, buffer: event.buffer });
-    let before = match old {
-        Some(row) if event.op != Op::Create => Some((row, table.values(row, None)?)),
-        _ => None,
-    };
-    if event.op == Op::Delete {
-        let Some((row, values)) = before else { return Ok(()) };
-        if table.key.is_some() && !table.identity_has_key {
-            return Err(RowError::key_missing());
-        }
-        let key = table.key_of(&values, row)?;
-        let change = Change { op: Op::Delete, key, before: Value::Struct(values), after: Value::Null };
-        envelopes.row(table, change, event.place, records);
-        return Ok(());
-    }
-    let values = table.values(new, old)?;
-    let key = table.key_of(&values, new)?;
-    let Some((row, old_values)) = before else {
-        let change = Change { op: event.op, key, before: Value::Null, after: Value::Struct(values) };
-        envelopes.row(table, change, event.place, records);
-        return Ok(());
-    };
-    if table.key.is_some() && table.identity_has_key {
-        let old_key = table.key_of(&old_values, row)?;
-        if old_key != key {
-            let old = (old_key, Value::Struct(old_values));
-            envelopes.key_change(table, old, (key, Value::Struct(values)), event.place, records);
-            return Ok(());
-        }
-    }
-    let change =
-        Change { op: event.op, key, before: Value::Struct(old_values), after: Value::Struct(values) };
-    envelopes.row(table, change, event.place, records);
-    Ok(())
-}
-
-#[cold]
-fn unprocessable(
-    table: &Table,
-    error: &RowError,
-    lsn: u64,
-    context: &mut Context<'_>,
-) -> Result<(), TaskError> {
-    context.metrics.erroneous += 1;
-    let text = format!(
-        "change of {}.{} at LSN {} cannot be processed: {error}",
-        table.schema,
-        table.name,
-        pg::Lsn(lsn)
-    );
-    let mode = context.settings.processing_failure;
-    if error.kind == RowErrorKind::Conversion || mode == ProcessingFailure::Fail {
-        let hint = error.hint(table).unwrap_or_else(|| {
-            "set event.processing.failure.handling.mode to warn or skip to go on without such changes"
-                .to_owned()
-        });
-        return Err(TaskError::halt(text).with_hint(hint));
-    }
-    if mode == ProcessingFailure::Warn {
-        tracing::warn!(table = %table.topic, lsn = %pg::Lsn(lsn), error = %error, "change skipped");
-    }
-    Ok(())
+/// A message of an application.
+struct Logical<'a> {
+    transactional: bool,
+    /// It was sent before.
+    known: bool,
+    prefix: &'a str,
+    content: &'a [u8],
 }

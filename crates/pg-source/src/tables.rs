@@ -9,9 +9,10 @@ use connect::{Buffer, Schema, SchemaBuilder, Text, Value};
 use pg::catalog::{self, Generated, TypeInfo};
 use pg::pgoutput::{Datum, DatumKind, Relation};
 
+use crate::column_mappers::{self, Mapping, Named};
 use crate::envelope;
 use crate::naming;
-use crate::settings::{ConvertingFailure, Settings};
+use crate::settings::{Compat, ConvertingFailure, Settings};
 use crate::values::{self, ConversionFailure, Decoder};
 
 /// One version of a captured table.
@@ -26,6 +27,8 @@ pub struct Table {
     pub envelope: Schema,
     /// Old rows hold the whole key.
     pub identity_has_key: bool,
+    /// Updates that change nothing of this are not sent.
+    pub skips_unchanged: bool,
     on_failure: ConvertingFailure,
 }
 
@@ -37,6 +40,8 @@ pub struct Column {
     source: usize,
     decoder: Decoder,
     required: bool,
+    /// A rule changes its values, or its schema: the key has them as they are.
+    is_mapped: bool,
     /// Stands for NULL; not null itself where the column is NOT NULL.
     null: Value,
     /// Stands for a value that was not sent; `None`: none fits the type.
@@ -55,8 +60,10 @@ pub struct Key {
 enum KeyPart {
     /// The value of this field of the row.
     Field(usize),
-    /// A column that the row leaves out.
+    /// A column that the row leaves out, or changes.
     Own(Column),
+    /// The same for all rows.
+    Constant(Value),
 }
 
 /// The row cannot become an event.
@@ -130,6 +137,7 @@ impl Table {
             parts.push(match part {
                 KeyPart::Field(index) => values[*index].clone(),
                 KeyPart::Own(column) => column.value(row, None, self.on_failure)?,
+                KeyPart::Constant(value) => value.clone(),
             });
         }
         Ok(Value::Struct(parts.into_boxed_slice()))
@@ -250,13 +258,13 @@ impl Compiler<'_> {
     }
 
     /// From the catalogue alone, as the snapshot reads it; with the columns that it must select.
-    pub fn catalogue<'t>(&self, table: &'t catalog::Table) -> (Table, Vec<&'t str>) {
+    pub fn catalogue<'t>(&'t self, table: &'t catalog::Table) -> (Table, Vec<&'t str>) {
         let all: Vec<_> = table
             .columns
             .iter()
             .map(|column| Incoming { name: &column.name, type_oid: 0, typmod: 0, identity: true })
             .collect();
-        let key = key_names(&all, Some(table));
+        let key = self.key_names(&all, Some(table), (&table.schema, &table.name), self.settings.compat);
         let taken = |name: &str| self.settings.filters.takes_column(&table.schema, &table.name, name);
         let columns: Vec<_> = table
             .columns
@@ -280,7 +288,7 @@ impl Compiler<'_> {
         catalogue: Option<&catalog::Table>,
     ) -> Table {
         let settings = self.settings;
-        let topic = naming::topic(&settings.topic_prefix, &settings.topic_delimiter, schema, name);
+        let topic = settings.topics.topic(schema, name);
         let mut columns = vec![];
         let mut row = SchemaBuilder::structure()
             .name(naming::schema_name(&format!("{topic}.Value"), settings.schema_names))
@@ -289,15 +297,26 @@ impl Compiler<'_> {
             if !settings.filters.takes_column(schema, name, column.name) {
                 continue;
             }
-            if let Some((field, plan)) = self.column(source, column, catalogue) {
+            if let Some((field, plan)) = self.column(source, column, catalogue, Some((schema, name))) {
                 row = row.field(naming::field_name(column.name, settings.field_names), field);
                 columns.push(plan);
             }
         }
-        let key = self.key(&topic, incoming, catalogue, &columns, row.clone().build());
-        let key_names = key_names(incoming, catalogue);
+        let names = self.key_names(incoming, catalogue, (schema, name), settings.compat);
+        let key = self.key(KeyParts {
+            topic: &topic,
+            incoming,
+            catalogue,
+            names: &names,
+            columns: &columns,
+            row: row.clone().build(),
+            field: settings.topics.key_field(schema, name),
+        });
         Table {
-            identity_has_key: key_names
+            skips_unchanged: settings.skip_unchanged,
+            // What an index only carries is not a part of the identity.
+            identity_has_key: self
+                .key_names(incoming, catalogue, (schema, name), Compat::V36)
                 .iter()
                 .all(|name| incoming.iter().any(|column| column.identity && column.name == *name)),
             envelope: envelope::schema(
@@ -305,6 +324,7 @@ impl Compiler<'_> {
                 &row.build(),
                 self.source_schema,
                 self.transaction_schema,
+                settings.compat,
             ),
             schema: schema.into(),
             name: name.into(),
@@ -320,15 +340,19 @@ impl Compiler<'_> {
         source: usize,
         column: &Incoming<'_>,
         catalogue: Option<&catalog::Table>,
+        mapped_in: Option<(&str, &str)>,
     ) -> Option<(Schema, Column)> {
         let modes = &self.settings.values;
         let mapped = values::map_column(column.type_oid, column.typmod, self.types, modes)?;
+        let mapping = mapped_in.and_then(|table| self.mapping(table, column));
         let known = catalogue.and_then(|table| table.column(column.name));
         let required = known.is_some_and(|column| column.not_null);
         let default = known
             .filter(|column| column.generated == Generated::Never)
             .and_then(|column| column.default.as_deref())
-            .and_then(|expression| values::default_value(expression, &mapped, self.types));
+            .and_then(|expression| {
+                values::default_value(expression, &mapped, self.types, self.settings.compat)
+            });
         let null = match (&default, required) {
             (_, false) => Value::Null,
             (Some(default), true) => default.clone(),
@@ -341,49 +365,144 @@ impl Compiler<'_> {
         if let Some(default) = default {
             field = field.default(default);
         }
-        let plan = Column {
+        let mut plan = Column {
             name: column.name.into(),
             source,
             placeholder: values::placeholder(mapped.base_oid, &mapped.decoder, modes),
             decoder: mapped.decoder,
             required,
+            is_mapped: mapping.is_some(),
             null,
             warned: AtomicBool::new(false),
         };
+        if let Some(mapping) = mapping {
+            field = self.apply(mapping, column, (mapped.base_oid, mapped.typmod), field, &mut plan);
+        }
         Some((field.build(), plan))
     }
 
-    fn key(
+    fn type_name(&self, oid: u32) -> &str {
+        self.types.get(&oid).map_or("", |info| &info.name)
+    }
+
+    fn mapping(&self, (schema, table): (&str, &str), column: &Incoming<'_>) -> Option<&Mapping> {
+        let type_name = self.type_name(column.type_oid);
+        self.settings.mappers.of(Named { schema, table, column: column.name, type_name })
+    }
+
+    /// What a rule does to a column: parameters of its schema, and the values on their way.
+    fn apply(
         &self,
-        topic: &str,
-        incoming: &[Incoming<'_>],
-        catalogue: Option<&catalog::Table>,
-        columns: &[Column],
-        row: Schema,
-    ) -> Option<Key> {
+        mapping: &Mapping,
+        column: &Incoming<'_>,
+        (base_oid, typmod): (u32, i32),
+        mut field: SchemaBuilder,
+        plan: &mut Column,
+    ) -> SchemaBuilder {
+        let is_enum =
+            matches!(self.types.get(&base_oid).map(|info| &info.kind), Some(catalog::TypeKind::Enum(_)));
+        let (length, scale) = values::dimensions(base_oid, typmod);
+        let change = column_mappers::Change::new(mapping, base_oid, is_enum, length);
+        match mapping {
+            Mapping::Mask(_) | Mapping::Hash(_) => {
+                field = field.parameter("masked", "true");
+                if change.is_none() {
+                    tracing::warn!(column = %column.name, "a column that is not text cannot be masked: its values are sent");
+                }
+            }
+            Mapping::Truncate(max) if change.is_some() => {
+                field = field.parameter("truncateLength", max.to_string());
+            }
+            Mapping::Truncate(_) => {}
+            Mapping::Propagate => {
+                let name = |part: &str| format!("__debezium.source.column.{part}");
+                field = field
+                    .parameter(name("type"), self.type_name(column.type_oid).to_uppercase())
+                    .parameter(name("length"), length.to_string())
+                    .parameter(name("scale"), scale.to_string());
+                if self.settings.compat > Compat::V19 {
+                    field = field.parameter(name("name"), column.name);
+                }
+            }
+        }
+        if let Some(change) = change {
+            // Nothing of the value is in the placeholder: cut or hashed, nobody would know it for one. A mask is a mask.
+            if matches!(mapping, Mapping::Mask(_)) {
+                plan.placeholder = Some(change.apply(Value::Null));
+            }
+            plan.null = change.apply(std::mem::replace(&mut plan.null, Value::Null));
+            let decoder = std::mem::replace(&mut plan.decoder, Decoder::Boolean);
+            plan.decoder = Decoder::Changed(Box::new((decoder, change)));
+        }
+        field
+    }
+
+    fn key(&self, of: KeyParts<'_>) -> Option<Key> {
         let settings = self.settings;
         let mut parts = vec![];
         let mut schema = SchemaBuilder::structure()
-            .name(naming::schema_name(&format!("{topic}.Key"), settings.schema_names));
-        for name in key_names(incoming, catalogue) {
+            .name(naming::schema_name(&format!("{}.Key", of.topic), settings.schema_names));
+        for name in of.names {
             let field_name = naming::field_name(name, settings.field_names);
-            if let Some(index) = columns.iter().position(|column| &*column.name == name) {
-                schema = schema.field(field_name, row.fields()[index].schema.clone());
+            let at = of.columns.iter().position(|column| &*column.name == *name);
+            if let Some(index) = at.filter(|index| !of.columns[*index].is_mapped) {
+                schema = schema.field(field_name, of.row.fields()[index].schema.clone());
                 parts.push(KeyPart::Field(index));
                 continue;
             }
-            let source = incoming.iter().position(|column| column.name == name)?;
+            let source = of.incoming.iter().position(|column| column.name == *name)?;
             // As the reference writes it: of a column that is filtered out only the type is known.
-            let Some((field, plan)) = self.column(source, &incoming[source], None) else { continue };
+            let catalogue = of.catalogue.filter(|_| at.is_some());
+            let Some((field, plan)) = self.column(source, &of.incoming[source], catalogue, None) else {
+                continue;
+            };
             schema = schema.field(field_name, field);
             parts.push(KeyPart::Own(plan));
         }
-        (!parts.is_empty()).then(|| Key { schema: schema.build(), parts })
+        if parts.is_empty() {
+            return None;
+        }
+        if let Some((name, value)) = of.field {
+            schema =
+                schema.field(naming::field_name(name, settings.field_names), SchemaBuilder::string().build());
+            parts.push(KeyPart::Constant(Value::String(value.into())));
+        }
+        Some(Key { schema: schema.build(), parts })
+    }
+
+    /// Columns of the key: those that the user chose, or the table's own.
+    fn key_names<'a>(
+        &'a self,
+        incoming: &[Incoming<'a>],
+        catalogue: Option<&'a catalog::Table>,
+        (schema, name): (&str, &str),
+        compat: Compat,
+    ) -> Vec<&'a str> {
+        let mut chosen = self.settings.key_columns.of(schema, name);
+        chosen.retain(|name| incoming.iter().any(|column| column.name == *name));
+        if chosen.is_empty() { key_names(incoming, catalogue, compat) } else { chosen }
     }
 }
 
+/// What a key is made of.
+struct KeyParts<'a> {
+    topic: &'a str,
+    incoming: &'a [Incoming<'a>],
+    catalogue: Option<&'a catalog::Table>,
+    names: &'a [&'a str],
+    columns: &'a [Column],
+    /// The row's schema.
+    row: Schema,
+    /// What is added to the key.
+    field: Option<(&'a str, String)>,
+}
+
 /// Columns of the key: the primary key, else the first unique index by name, else what the relation marks.
-fn key_names<'a>(incoming: &[Incoming<'a>], catalogue: Option<&'a catalog::Table>) -> Vec<&'a str> {
+fn key_names<'a>(
+    incoming: &[Incoming<'a>],
+    catalogue: Option<&'a catalog::Table>,
+    compat: Compat,
+) -> Vec<&'a str> {
     let present = |name: &str| incoming.iter().any(|column| column.name == name);
     let Some(table) = catalogue else {
         let marked: Vec<_> = incoming.iter().filter(|column| column.identity).collect();
@@ -397,7 +516,11 @@ fn key_names<'a>(incoming: &[Incoming<'a>], catalogue: Option<&'a catalog::Table
     let index = table.primary_key().or_else(|| unique.min_by(|a, b| a.name.cmp(&b.name)));
     let names: Option<Vec<&str>> = index
         .into_iter()
-        .flat_map(|index| &index.attnums)
+        .flat_map(|index| {
+            // Versions before took the columns that the index only carries for a part of the key.
+            let carried = if compat < Compat::V36 { index.included.as_slice() } else { &[] };
+            index.attnums.iter().chain(carried)
+        })
         .map(|attnum| table.column_at(*attnum).map(|column| column.name.as_str()))
         .collect();
     names.filter(|names| names.iter().all(|name| present(name))).unwrap_or_default()

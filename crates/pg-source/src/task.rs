@@ -18,8 +18,10 @@ use crate::envelope::Envelopes;
 use crate::heartbeat::Heartbeat;
 use crate::lag::Lag;
 use crate::metrics::{Connected, StreamMetrics};
+use crate::notifications::{self, Notifications};
 use crate::position::{self, Position, Stored};
-use crate::settings::{self, Settings, SnapshotMode};
+use crate::settings::{self, AfterSnapshot, Settings};
+use crate::slot;
 use crate::snapshot::{self, Extent, Progress, Snapshot};
 use crate::snapshot_readers;
 use crate::start::{self, Attempt, Opened, Past, Started};
@@ -55,6 +57,8 @@ struct Task {
     streamed: bool,
     /// Tables that a snapshot of this task has read.
     read: Vec<u32>,
+    /// A snapshot of this task came to its end.
+    snapshot_done: bool,
     /// Asks the server how far it is, for the lag.
     lag: Option<Lag>,
 }
@@ -98,6 +102,7 @@ impl Task {
             handed_at: Instant::now(),
             streamed: false,
             read: vec![],
+            snapshot_done: false,
             lag: None,
             settings,
         }
@@ -109,7 +114,7 @@ impl Task {
         let stored = self.resume.clone();
         let task_number = self.task_number.clone();
         let attempt = if self.streamed { Attempt::Again } else { Attempt::First };
-        let past = Past { attempt, read: self.read.clone() };
+        let past = Past { attempt, read: self.read.clone(), snapshot_done: self.snapshot_done };
         tokio::spawn(async move {
             let envelopes = Envelopes::new(&settings, &task_number);
             start::start(&settings, &envelopes, stored, &past).await
@@ -138,6 +143,12 @@ impl Task {
 
     fn streaming(&mut self, stream: Box<Stream>) -> State {
         self.confirm = Some(stream.confirm());
+        if !self.streamed
+            && !self.snapshot_done
+            && let Some(notifications) = Notifications::new(&self.settings)
+        {
+            self.output.records.extend(notifications.tell(notifications::Event::Skipped));
+        }
         self.streamed = true;
         self.lag = self.session.as_ref().map(|session| Lag::follow(session.clone()));
         self.metrics.connected(Connected::Yes);
@@ -178,22 +189,23 @@ impl Task {
                 Progress::Finished => break,
                 Progress::BatchFull => return Ok(()),
                 Progress::NeedChunk => {
-                    if snapshot.fetch_ready(&mut self.output)? {
+                    if snapshot.fetch_ready(&self.envelopes, &mut self.output)? {
                         continue;
                     }
                     if !self.output.records.is_empty() {
                         return Ok(());
                     }
-                    snapshot.fetch(&mut self.output).await?;
+                    snapshot.fetch(&self.envelopes, &mut self.output).await?;
                 }
             }
         }
+        self.snapshot_done |= snapshot.extent == Extent::AllTables;
         self.tables.seed_types(snapshot.take_types());
         for (oid, table) in snapshot.tables() {
             self.read.push(oid);
             self.tables.seed(oid, table.clone());
         }
-        self.state = if self.settings.snapshot_mode == SnapshotMode::InitialOnly {
+        self.state = if self.settings.snapshot_mode.after == AfterSnapshot::Rest {
             State::Rest
         } else {
             State::SnapshotDone
@@ -387,8 +399,18 @@ impl Task {
         SourceBatch {
             records: output.records,
             bytes: output.bytes,
-            position: output.position.map(|position| position.store(&self.partition)),
+            position: output.position.map(|position| self.stored(position)),
         }
+    }
+
+    fn stored(&self, position: Position) -> SourcePosition {
+        let mut stored = position.store(&self.partition);
+        if let (Position::Stream(_), State::Stream(stream)) = (position, &self.state)
+            && let Some(metadata) = stream.metadata()
+        {
+            metadata.store(Arc::make_mut(&mut stored.offset));
+        }
+        stored
     }
 
     /// The connections are gone; the next call opens them again.
@@ -433,6 +455,9 @@ impl SourceTask for Task {
             loop {
                 let result = self.advance().await;
                 if let Err(error) = result {
+                    if let State::Snapshot(snapshot) = &self.state {
+                        snapshot.aborted(&mut self.output);
+                    }
                     let unsent = !self.output.records.is_empty();
                     if unsent {
                         // What was read before the failure is right: it goes out first.
@@ -468,19 +493,10 @@ impl SourceTask for Task {
         Box::pin(async move {
             self.close();
             self.heartbeat = None;
-            if self.settings.drop_slot_on_stop && self.settings.snapshot_mode != SnapshotMode::InitialOnly {
-                drop_slot(&self.settings).await?;
+            if self.settings.drop_slot_on_stop && self.settings.snapshot_mode.after != AfterSnapshot::Rest {
+                slot::drop(&self.settings).await?;
             }
             Ok(())
         })
     }
-}
-
-async fn drop_slot(settings: &Settings) -> Result<(), TaskError> {
-    let connect = settings.connect.named("Debezium Drop Slot");
-    let mut connection =
-        pg::replication::ReplicationConnection::connect(&connect).await.map_err(crate::failure::from_pg)?;
-    connection.drop_slot(&settings.slot_name).await.map_err(crate::failure::from_pg)?;
-    connection.close().await;
-    Ok(())
 }

@@ -48,6 +48,16 @@ impl Transaction {
         }
     }
 
+    /// Nothing of it was sent before.
+    pub fn is_new(&self) -> bool {
+        self.skip == Skip::Nothing
+    }
+
+    /// All of it was sent before.
+    pub fn is_done(&self) -> bool {
+        self.skip == Skip::All
+    }
+
     /// Commit LSN and ordinal of the last event.
     #[inline]
     pub fn event(&self) -> (u64, u64) {

@@ -66,6 +66,8 @@ pub struct UniqueIndex {
     pub name: String,
     /// Key columns in key order; `INCLUDE` columns are not among them.
     pub attnums: Vec<i16>,
+    /// Its `INCLUDE` columns.
+    pub included: Vec<i16>,
     pub primary: bool,
     /// False for `DEFERRABLE` constraints, which `ON CONFLICT` cannot use.
     pub immediate: bool,
@@ -264,11 +266,13 @@ fn column(row: &Row) -> Result<Column> {
 fn index(row: &Row) -> Result<UniqueIndex> {
     let mut attnums: Vec<i16> = row.try_get(3)?;
     let key_count: i16 = row.try_get(4)?;
-    attnums.truncate(usize::try_from(key_count).unwrap_or(0));
+    let key_count = usize::try_from(key_count).unwrap_or(0).min(attnums.len());
+    let included = attnums.split_off(key_count);
     Ok(UniqueIndex {
         oid: row.try_get(1)?,
         name: row.try_get(2)?,
         attnums,
+        included,
         primary: row.try_get(5)?,
         immediate: row.try_get(6)?,
         replica_identity: row.try_get(7)?,

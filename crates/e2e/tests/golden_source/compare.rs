@@ -1,6 +1,6 @@
 //! The first difference between a recording and what was seen.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 use e2e::golden::Outcome;
@@ -8,9 +8,10 @@ use serde_json::Value;
 
 use crate::case::{Case, Recorded, Seen};
 use crate::catalogue::Catalogue;
-use crate::decided::{ONCE, Part, Place, settled};
+use crate::decided::{ALWAYS, OFFSETS, ONCE, Part, Place, settled};
 use crate::mask::masked;
 use crate::presence;
+use crate::states;
 
 /// Characters shown on either side of a difference.
 const SHOWN: usize = 160;
@@ -18,32 +19,95 @@ const SHOWN: usize = 160;
 const HEARTBEATS: usize = 3;
 
 pub fn outcome(case: &Case, catalogue: &Catalogue, found: &Seen) -> Result<Outcome> {
-    if let Some(text) = first_of_states(case, found) {
+    let recorded = recorded(case)?;
+    let wanted = &case.description["final_state"];
+    let other_end = states::decided(wanted, &found.states, recorded.len());
+    if other_end.is_none()
+        && let Some(text) = first_of_states(case, found)
+    {
         return Ok(Outcome::Different(text));
     }
-    let recorded = recorded(case)?;
-    let presence::Expected { records, mut rows } = presence::expected(recorded, catalogue);
-    let (mut expected, mut seen) = (masked(&records), masked(&found.records));
+    let presence::Expected { mut records, mut rows } = presence::expected(recorded, catalogue);
+    // As ours are read.
+    records.sort_by(|one, other| one.topic.cmp(&other.topic));
+    rows.extend(other_end);
+    let mut found_records = found.records.clone();
+    if states::has_failed(wanted) || other_end.is_some() {
+        keep_beginnings(&records, &mut found_records);
+    }
+    if ["always", "configuration_based"].contains(&case.option("snapshot.mode")) {
+        let count = found_records.len();
+        drop_streamed_while_stopped(&records, &mut found_records);
+        rows.extend(Some(ALWAYS).filter(|_| found_records.len() < count));
+    }
+    let (mut expected, mut seen) = (masked(&records), masked(&found_records));
     trim_heartbeats(&mut expected, &mut seen);
     if let Some(text) = first_of_records(&expected, &seen, catalogue, &mut rows) {
         return Ok(Outcome::Different(text));
     }
-    let file = case.dir.join("offsets.jsonl");
-    if file.exists() {
-        let text = std::fs::read_to_string(&file)?;
-        let expected: Vec<Value> = text
-            .lines()
-            .map(|line| {
-                let line: Value = serde_json::from_str(line)?;
-                Ok(serde_json::from_str(line["value"].as_str().unwrap_or("null"))?)
-            })
-            .collect::<Result<_>>()?;
-        if let Some(text) = first_of_offsets(&expected, &found.offsets) {
-            return Ok(Outcome::Different(text));
-        }
+    if let Some(text) = first_of_case_offsets(case, found, &mut rows)? {
+        return Ok(Outcome::Different(text));
     }
     let rows: Vec<&'static str> = rows.into_iter().collect();
     Ok(if rows.is_empty() { Outcome::Equal } else { Outcome::Decided(rows) })
+}
+
+/// A reference that stops may have dropped the last events that it had read; ours may go on.
+fn keep_beginnings(recorded: &[Recorded], seen: &mut Vec<Recorded>) {
+    let mut left = BTreeMap::new();
+    for record in recorded {
+        *left.entry(record.topic.as_str()).or_insert(0) += 1;
+    }
+    seen.retain(|record| match left.get_mut(record.topic.as_str()) {
+        Some(left) if *left > 0 => {
+            *left -= 1;
+            true
+        }
+        _ => false,
+    });
+}
+
+/// Changes before a snapshot that the reference does not have.
+fn drop_streamed_while_stopped(recorded: &[Recorded], seen: &mut Vec<Recorded>) {
+    let op = |record: &Recorded| -> Value {
+        let value: Option<Value> = record.value.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        value.map_or(Value::Null, |value| value["payload"]["op"].clone())
+    };
+    let mut wanted = recorded.iter().peekable();
+    seen.retain(|record| {
+        let is_next = wanted.peek().is_some_and(|next| {
+            next.topic == record.topic && next.key == record.key && op(next) == op(record)
+        });
+        if is_next {
+            wanted.next();
+        }
+        is_next || op(record) == "r"
+    });
+}
+
+fn first_of_case_offsets(
+    case: &Case,
+    found: &Seen,
+    rows: &mut BTreeSet<&'static str>,
+) -> Result<Option<String>> {
+    let file = case.dir.join("offsets.jsonl");
+    if !file.exists() {
+        return Ok(None);
+    }
+    if case.version().is_some() {
+        // What is written is the form of 3.x, whatever the records' form is.
+        rows.insert(OFFSETS);
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(&file)?;
+    let expected: Vec<Value> = text
+        .lines()
+        .map(|line| {
+            let line: Value = serde_json::from_str(line)?;
+            Ok(serde_json::from_str(line["value"].as_str().unwrap_or("null"))?)
+        })
+        .collect::<Result<_>>()?;
+    Ok(first_of_offsets(&expected, &found.offsets))
 }
 
 /// What Debezium wrote.
@@ -57,20 +121,22 @@ pub fn least(recorded: &[Recorded], catalogue: &Catalogue) -> usize {
     if depends_on_clock { 1 } else { presence::expected(recorded.to_vec(), catalogue).records.len() }
 }
 
-fn is_heartbeat(record: &Recorded) -> bool {
-    record.topic.starts_with("__debezium-heartbeat")
+pub fn is_heartbeat(record: &Recorded) -> bool {
+    record.key.as_deref().is_some_and(|key| key.contains("connector.common.ServerNameKey"))
+}
+
+/// Whether these are the states that were recorded; nothing may have been recorded.
+pub fn are_states(wanted: &Value, found: &Value) -> bool {
+    let tasks = |states: &Value| -> Vec<Value> {
+        states["tasks"].as_array().into_iter().flatten().map(|task| task["state"].clone()).collect()
+    };
+    wanted.is_null() || (wanted["connector"] == found["connector"] && tasks(wanted) == tasks(found))
 }
 
 /// States at the end, and what the catalogue said where the recording looked at it.
 fn first_of_states(case: &Case, found: &Seen) -> Option<String> {
-    let text = |state: &Value| state["state"].as_str().map(str::to_owned);
     let wanted = &case.description["final_state"];
-    let tasks = |states: &Value| -> Vec<Option<String>> {
-        states["tasks"].as_array().into_iter().flatten().map(text).collect()
-    };
-    if !wanted.is_null()
-        && (wanted["connector"] != found.states["connector"] || tasks(wanted) != tasks(&found.states))
-    {
+    if !are_states(wanted, &found.states) {
         return Some(format!("ends as {} instead of {wanted}", found.states));
     }
     let marks = case.description["marks"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -149,9 +215,13 @@ fn first_of_records(
         let parts = [(Part::Key, &wanted.key, &got.key), (Part::Value, &wanted.value, &got.value)];
         for (part, wanted_text, got_text) in parts {
             let place = Asked { number, part, all: expected };
-            if wanted_text != got_text && !place.is_decided(wanted_text, got_text, catalogue, rows) {
+            let is_any = part == Part::Key && wanted_text.as_deref() == Some(presence::ANY);
+            if wanted_text != got_text && !is_any && !place.is_decided(wanted_text, got_text, catalogue, rows)
+            {
                 let name = if part == Part::Key { "key" } else { "value" };
-                let text = text_difference(wanted_text.as_deref(), got_text.as_deref());
+                let text = place
+                    .first_path(wanted_text, got_text, catalogue)
+                    .unwrap_or_else(|| text_difference(wanted_text.as_deref(), got_text.as_deref()));
                 return Some(at(&format!("{name} {text}")));
             }
         }
@@ -182,11 +252,37 @@ impl Asked<'_> {
         catalogue: &Catalogue,
         rows: &mut BTreeSet<&'static str>,
     ) -> bool {
+        let Some((settled, got, needed)) = self.settled(wanted, got, catalogue, rows) else { return false };
+        // Members and their order count as text does.
+        let is_decided = is_same_text(&settled, &got);
+        if is_decided {
+            rows.extend(needed);
+        }
+        is_decided
+    }
+
+    /// Where in the JSON the first difference is that no row says.
+    fn first_path(
+        &self,
+        wanted: &Option<String>,
+        got: &Option<String>,
+        catalogue: &Catalogue,
+    ) -> Option<String> {
+        let (settled, got, _) = self.settled(wanted, got, catalogue, &BTreeSet::new())?;
+        path_of_difference("", &settled, &got)
+    }
+
+    fn settled(
+        &self,
+        wanted: &Option<String>,
+        got: &Option<String>,
+        catalogue: &Catalogue,
+        rows: &BTreeSet<&'static str>,
+    ) -> Option<(Value, Value, BTreeSet<&'static str>)> {
         let parsed = |text: &Option<String>| -> Option<Value> { serde_json::from_str(text.as_deref()?).ok() };
         let own = &self.all[self.number];
-        let (Some(wanted), Some(got), Some(value)) = (parsed(wanted), parsed(got), parsed(&own.value)) else {
-            return false;
-        };
+        let (wanted, got) = (parsed(wanted)?, parsed(got)?);
+        let value = parsed(&own.value).unwrap_or_default();
         let is_row = |at: Option<usize>| {
             let beside = at.and_then(|at| self.all.get(at)).filter(|record| record.topic == own.topic);
             beside.and_then(|record| parsed(&record.value)).is_some_and(|value| value["payload"]["op"] == "r")
@@ -195,13 +291,39 @@ impl Asked<'_> {
         place.is_edge =
             rows.contains(ONCE) && !(is_row(self.number.checked_sub(1)) && is_row(Some(self.number + 1)));
         let mut needed = BTreeSet::new();
-        // Members and their order count as text does.
-        let (settled, got) = (settled(&place, &wanted, &got, &mut needed).to_string(), got.to_string());
-        let is_decided = settled == got;
-        if is_decided {
-            rows.extend(needed);
+        let settled = settled(&place, &wanted, &got, &mut needed);
+        Some((settled, got, needed))
+    }
+}
+
+/// With members in the same order.
+fn is_same_text(one: &Value, other: &Value) -> bool {
+    let (one, other) = (one.to_string(), other.to_string());
+    one == other
+}
+
+fn path_of_difference(path: &str, wanted: &Value, got: &Value) -> Option<String> {
+    let shown = |value: &Value| value.to_string().chars().take(SHOWN).collect::<String>();
+    match (wanted, got) {
+        _ if is_same_text(wanted, got) => None,
+        (Value::Object(one), Value::Object(other)) if one.keys().eq(other.keys()) => one
+            .iter()
+            .find_map(|(name, value)| path_of_difference(&format!("{path}/{name}"), value, &other[name])),
+        (Value::Array(one), Value::Array(other)) if one.len() == other.len() => {
+            one.iter().zip(other).enumerate().find_map(|(at, (value, other))| {
+                let name = value["field"].as_str().map_or_else(|| at.to_string(), str::to_owned);
+                path_of_difference(&format!("{path}/{name}"), value, other)
+            })
         }
-        is_decided
+        (Value::Array(one), Value::Array(other)) if one.iter().all(|item| item["field"].is_string()) => {
+            let names =
+                |items: &[Value]| -> Vec<Value> { items.iter().map(|item| item["field"].clone()).collect() };
+            let (one, other) = (names(one), names(other));
+            let missing: Vec<_> = one.iter().filter(|name| !other.contains(name)).collect();
+            let more: Vec<_> = other.iter().filter(|name| !one.contains(name)).collect();
+            Some(format!("has other fields at {path}: without {missing:?}, with {more:?}"))
+        }
+        _ => Some(format!("differs at {path}:\n    expected {}\n    seen     {}", shown(wanted), shown(got))),
     }
 }
 
@@ -236,6 +358,7 @@ fn forms(offsets: &[Value]) -> Vec<String> {
                 .iter()
                 .filter(|(name, _)| !name.starts_with("tidegate"))
                 .map(|(name, value)| match value {
+                    Value::String(_) if name == "transaction_id" => format!("{name}:string"),
                     Value::Number(_) => format!("{name}:number"),
                     other => format!("{name}:{other}"),
                 })

@@ -4,7 +4,7 @@ use connect::settings::Resolved;
 use pg::ErrorClass;
 
 use super::Settings;
-use crate::settings::SnapshotMode;
+use crate::settings::AfterSnapshot;
 
 /// Adds what is wrong to the host's answer, as Debezium does.
 pub async fn check(settings: &Settings, resolved: &mut Resolved) {
@@ -16,7 +16,7 @@ pub async fn check(settings: &Settings, resolved: &mut Resolved) {
     };
     let row = session.query_one("SELECT current_setting('wal_level')", &[]).await;
     match row.map(|row| row.get::<_, String>(0)) {
-        Ok(level) if level == "logical" || settings.snapshot_mode == SnapshotMode::InitialOnly => {}
+        Ok(level) if level == "logical" || settings.snapshot_mode.after == AfterSnapshot::Rest => {}
         Ok(level) => resolved.error(
             "database.hostname",
             error(format!(

@@ -4,12 +4,16 @@ mod definition; // the table
 mod value_lists; // closed lists of values
 mod rules; // what a value must be
 mod check_database; // what only the database can tell
+mod compat; // whose records are written
+mod modes; // options that decide together
 mod typed; // the struct that everything else reads
 
+pub use compat::Compat;
 pub use definition::definition;
+pub use modes::{AfterSnapshot, Guardrail, LostPosition, SnapshotData};
 pub use typed::{
     AutocreateMode, BinaryMode, ConvertingFailure, DecimalMode, HstoreMode, IntervalMode, NameAdjustment,
-    ProcessingFailure, Settings, SnapshotMode, TimeMode, ValueModes,
+    ProcessingFailure, Settings, TimeMode, ValueModes,
 };
 
 use connect::TaskError;
@@ -35,7 +39,7 @@ pub fn parse(properties: &Properties) -> Result<Settings, TaskError> {
     if !errors.is_empty() {
         return Err(TaskError::halt(format!("invalid configuration: {}", errors.join("; "))));
     }
-    for key in resolved.unknown().iter().filter(|key| !is_framework(key)) {
+    for key in resolved.unknown().iter().filter(|key| !is_framework(key) && !is_family(key)) {
         tracing::warn!(key = %key, "unknown option: accepted and not used");
     }
     Settings::new(properties, &resolved)
@@ -82,6 +86,11 @@ fn is_framework(key: &str) -> bool {
         "database.server.name",
     ];
     KEYS.contains(&key) || PREFIXES.iter().any(|prefix| key.starts_with(prefix))
+}
+
+/// Options whose names hold a parameter.
+fn is_family(key: &str) -> bool {
+    crate::column_mappers::parse(key).is_some() || key.starts_with("snapshot.select.statement.overrides.")
 }
 
 /// [`validate`] in the form that the runtime's table of plugins holds.

@@ -3,7 +3,10 @@
 use connect::settings::{Definition, Properties, Resolved};
 use fancy_regex::Regex;
 
+use super::compat::Compat;
+use super::modes;
 use super::value_lists::{self, OneOf};
+use crate::{column_mappers, identities, key_columns};
 
 /// What a value must be.
 #[derive(Clone, Copy)]
@@ -24,6 +27,10 @@ enum Rule {
     SlotName,
     OneOf(&'static OneOf),
     Operations,
+    KeyColumns,
+    Identities,
+    NamingStrategy,
+    Compat,
 }
 
 const RULES: &[(&str, Rule)] = &[
@@ -76,19 +83,34 @@ const RULES: &[(&str, Rule)] = &[
     ("schema.include.list", Rule::Regexes),
     ("schema.exclude.list", Rule::Regexes),
     ("schema.exclude.list", Rule::Instead("schema.include.list")),
+    ("message.prefix.include.list", Rule::Regexes),
+    ("message.prefix.exclude.list", Rule::Regexes),
+    ("message.prefix.exclude.list", Rule::Instead("message.prefix.include.list")),
+    ("column.propagate.source.type", Rule::Regexes),
+    ("datatype.propagate.source.type", Rule::Regexes),
+    ("guardrail.collections.max", Rule::NonNegative),
+    ("guardrail.collections.limit.action", Rule::OneOf(&value_lists::GUARDRAIL)),
+    ("message.key.columns", Rule::KeyColumns),
+    ("replica.identity.autoset.values", Rule::Identities),
+    ("provide.transaction.metadata", Rule::Boolean),
+    ("skip.messages.without.change", Rule::Boolean),
+    ("topic.naming.strategy", Rule::NamingStrategy),
+    ("topic.regex", Rule::Regexes),
+    ("topic.key.field.regex", Rule::Regexes),
+    ("transaction.metadata.factory", Rule::OneOf(&value_lists::FACTORY)),
+    ("sourceinfo.struct.maker", Rule::OneOf(&value_lists::SOURCE_INFO)),
+    ("truncate.handling.mode", Rule::OneOf(&value_lists::TRUNCATE)),
+    ("offset.mismatch.strategy", Rule::OneOf(&value_lists::MISMATCH)),
+    ("compat.version", Rule::Compat),
 ];
 
 /// Options that are not in Debezium's published table, change data, and are not there yet.
 const REFUSED_UNPUBLISHED: &[(&str, &str)] = &[
-    ("skip.messages.without.change", "false"),
     ("read.only", "false"),
     ("snapshot.custom.class", ""),
     ("database.connection.factory.class", ""),
     ("source.struct.version", "v2"),
 ];
-
-/// Families of options whose names hold a parameter.
-const REFUSED_FAMILIES: &[&str] = &["column.mask.", "column.truncate.to."];
 
 /// Parses and checks everything that needs no database.
 pub fn resolve(definition: &Definition, properties: &Properties) -> Resolved {
@@ -106,6 +128,9 @@ pub fn resolve(definition: &Definition, properties: &Properties) -> Resolved {
     }
     queue_holds_a_batch(definition, properties, &mut resolved);
     refuse(properties, &mut resolved);
+    families(properties, &mut resolved);
+    channels(&mut resolved);
+    naming(properties, &mut resolved);
     resolved
 }
 
@@ -169,6 +194,25 @@ fn check(name: &str, rule: Rule, given: Option<&str>, properties: &Properties) -
                 || value.split(',').all(|one| matches!(one.trim(), "c" | "u" | "d" | "t" | "r" | "none"));
             unless(fine, "Invalid operation")
         }
+        Rule::KeyColumns => match key_columns::split(value) {
+            Err(part) => vec![format!("{part} has an invalid format (expecting '{}')", key_columns::FORM)],
+            Ok(rules) => rules.iter().find_map(|(table, _)| regex_error(table)).into_iter().collect(),
+        },
+        Rule::Identities => {
+            let text = |part| format!("{part} has an invalid format (expecting '{}')", identities::FORM);
+            identities::wrong_part(value).map(text).into_iter().collect()
+        }
+        Rule::NamingStrategy => unless(
+            modes::naming_strategy(value).is_some(),
+            &format!(
+                "{value} is not available: use one of the strategies that come with Debezium (io.debezium.schema.\
+                 SchemaTopicNamingStrategy, DefaultTopicNamingStrategy, and their Unicode and Regex forms), or a \
+                 RegexRouter among the transforms"
+            ),
+        ),
+        Rule::Compat => {
+            unless(Compat::parse(value).is_some(), "Value must be one of 1.9, 2.5, 2.7, 3.0, 3.6")
+        }
     }
 }
 
@@ -205,16 +249,72 @@ fn refuse(properties: &Properties, resolved: &mut Resolved) {
             resolved.error(name, text(name));
         }
     }
-    for name in properties.keys() {
-        if REFUSED_FAMILIES.iter().any(|family| name.starts_with(family)) {
-            resolved.error(name, text(name));
-        }
-    }
-    let mode = properties.get("snapshot.mode").map(|mode| mode.trim().to_ascii_lowercase());
-    if let Some(mode @ ("always" | "when_needed" | "configuration_based" | "custom")) = mode.as_deref() {
+    if properties.get("snapshot.mode").is_some_and(|mode| mode.trim().eq_ignore_ascii_case("custom")) {
         resolved.error(
             "snapshot.mode",
-            format!("The 'snapshot.mode' value is invalid: \"{mode}\" is not available in this version"),
+            "The 'snapshot.mode' value is invalid: \"custom\" names a Java class, which cannot be run here: use \
+             configuration_based",
         );
+    }
+}
+
+/// Options whose names hold a parameter: names and values.
+fn families(properties: &Properties, resolved: &mut Resolved) {
+    for (name, value) in properties {
+        match column_mappers::parse(name) {
+            Some(Err(error)) => resolved.error(name, format!("The option \"{name}\" is invalid: {error}")),
+            Some(Ok(_)) => {
+                if let Some(error) = regex_error(value) {
+                    resolved.error(name, format!("The '{name}' value is invalid: {error}"));
+                }
+            }
+            None => {}
+        }
+    }
+    let Some(tables) = properties.get("snapshot.select.statement.overrides") else { return };
+    for table in crate::filter::split_list(tables) {
+        let name = format!("snapshot.select.statement.overrides.{table}");
+        if properties.get(&name).is_none_or(|statement| statement.trim().is_empty()) {
+            resolved.error(&name, format!("The '{name}' value is invalid: A value is required"));
+        }
+    }
+}
+
+/// Channels of notifications that are there, and what they need.
+fn channels(resolved: &mut Resolved) {
+    let channels: Vec<String> = resolved.list("notification.enabled.channels").to_vec();
+    let has = |name: &str| channels.iter().any(|channel| channel.trim().eq_ignore_ascii_case(name));
+    for channel in &channels {
+        if !["sink", "log"].iter().any(|name| channel.trim().eq_ignore_ascii_case(name)) {
+            let text = format!(
+                "The 'notification.enabled.channels' value is invalid: there is no channel {channel} here: use sink or log"
+            );
+            resolved.error("notification.enabled.channels", text);
+        }
+    }
+    if has("sink")
+        && resolved.text("notification.sink.topic.name").is_none_or(|topic| topic.trim().is_empty())
+    {
+        let text = "The 'notification.sink.topic.name' value is invalid: Notification topic name must be provided when \
+                    kafka notification channel is enabled";
+        resolved.error("notification.sink.topic.name", text);
+    }
+}
+
+/// A strategy by pattern needs its pattern.
+fn naming(properties: &Properties, resolved: &mut Resolved) {
+    let class = properties.get("topic.naming.strategy").map(String::as_str).unwrap_or_default();
+    if !matches!(modes::naming_strategy(class), Some((_, _, true))) {
+        return;
+    }
+    let given = |name: &str| properties.get(name).is_some_and(|text| !text.trim().is_empty());
+    for name in ["topic.regex", "topic.replacement"] {
+        if !given(name) {
+            resolved.error(name, format!("The '{name}' value is invalid: A value is required"));
+        }
+    }
+    if given("topic.key.field.regex") && !given("topic.key.field.replacement") {
+        let text = "topic.key.field.replacement must be non-empty if topic.key.field.regex is set.";
+        resolved.error("topic.key.field.replacement", text);
     }
 }

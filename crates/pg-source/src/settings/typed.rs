@@ -6,14 +6,24 @@ use connect::TaskError;
 use connect::settings::{Properties, Resolved};
 use pg::{ConnectSettings, SslMode};
 
+use super::compat::Compat;
+use super::modes::{self, Guardrail, SnapshotMode};
+use crate::column_mappers::ColumnMappers;
 use crate::filter::Filters;
+use crate::identities::{self, Identity};
+use crate::key_columns::KeyColumns;
+use crate::naming::TopicNaming;
+use crate::notifications::Channels;
 
 /// All options that the source acts on.
 #[derive(Debug)]
 pub struct Settings {
+    pub compat: Compat,
     pub topic_prefix: String,
-    pub topic_delimiter: String,
+    pub topics: TopicNaming,
     pub heartbeat_topic: String,
+    /// Where beginnings and ends of transactions are written.
+    pub transaction_topic: Option<String>,
     pub connect: ConnectSettings,
     pub initial_statements: Vec<String>,
     pub slot_name: String,
@@ -31,10 +41,14 @@ pub struct Settings {
     pub snapshot_mode: SnapshotMode,
     pub snapshot_threads: usize,
     pub snapshot_locks: Option<Duration>,
+    /// Statements by `schema.table` that the snapshot reads instead of the table.
+    pub snapshot_selects: Vec<(String, String)>,
     pub snapshot_delay: Duration,
     pub streaming_delay: Duration,
     pub skipped: Operations,
     pub skipped_given: bool,
+    /// Updates that change no captured column are not sent.
+    pub skip_unchanged: bool,
     pub tombstones: bool,
     pub extended_headers: bool,
     pub heartbeat_interval: Option<Duration>,
@@ -46,11 +60,18 @@ pub struct Settings {
     pub field_names: NameAdjustment,
     pub values: ValueModes,
     pub filters: Filters,
+    pub mappers: ColumnMappers,
+    pub key_columns: KeyColumns,
+    pub identities: Vec<Identity>,
+    pub notifications: Channels,
+    /// Most tables that may be captured, and whether more end the start.
+    pub guardrail: Option<(usize, Guardrail)>,
 }
 
 /// How values are written.
 #[derive(Clone, Debug)]
 pub struct ValueModes {
+    pub compat: Compat,
     pub decimal: DecimalMode,
     pub time: TimeMode,
     pub interval: IntervalMode,
@@ -60,13 +81,6 @@ pub struct ValueModes {
     pub placeholder: Vec<u8>,
     pub unknown_types: bool,
     pub on_failure: ConvertingFailure,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SnapshotMode {
-    Initial,
-    InitialOnly,
-    NoData,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,8 +169,8 @@ impl Settings {
         let text = |name: &str| resolved.text(name).filter(|text| !text.is_empty());
         let lower = |name: &str| text(name).unwrap_or_default().to_ascii_lowercase();
         let millis = |name: &str| Duration::from_millis(resolved.long(name).max(0).unsigned_abs());
-        let topic_prefix = text("topic.prefix").unwrap_or_default().to_owned();
-        let delimiter = text("topic.delimiter").unwrap_or(".").to_owned();
+        let compat = text("compat.version").and_then(Compat::parse).unwrap_or(Compat::V36);
+        let topics = modes::topic_naming(resolved)?;
         let skipped = resolved.list("skipped.operations");
         let skips = |letter: &str| skipped.iter().any(|one| one == letter);
         let heartbeat_interval = millis("heartbeat.interval.ms");
@@ -165,7 +179,9 @@ impl Settings {
             tracing::warn!(plugin = %plugin, "pgoutput is used in place of the decoder that is configured or the default");
         }
         Ok(Self {
-            heartbeat_topic: heartbeat_topic(resolved, &topic_prefix, &delimiter),
+            compat,
+            heartbeat_topic: heartbeat_topic(resolved, &topics),
+            transaction_topic: modes::transaction_topic(resolved, &topics),
             connect: connect_settings(properties, resolved)?,
             initial_statements: statements(text("database.initial.statements").unwrap_or_default()),
             slot_name: text("slot.name").unwrap_or("debezium").to_owned(),
@@ -188,44 +204,64 @@ impl Settings {
                 &*lower("offset.mismatch.strategy"),
                 "trust_slot" | "trust_greater_lsn"
             ),
-            snapshot_mode: snapshot_mode(&lower("snapshot.mode")),
+            snapshot_mode: modes::snapshot_mode(resolved),
             snapshot_threads: usize::try_from(resolved.long("snapshot.max.threads")).unwrap_or(1).max(1),
             snapshot_locks: (lower("snapshot.locking.mode") == "shared")
                 .then(|| millis("snapshot.lock.timeout.ms")),
+            snapshot_selects: modes::snapshot_selects(properties),
             snapshot_delay: millis("snapshot.delay.ms"),
             streaming_delay: millis("streaming.delay.ms"),
             skipped: Operations {
                 create: skips("c"),
                 update: skips("u"),
                 delete: skips("d"),
-                truncate: skips("t"),
+                truncate: match compat {
+                    // Its own option decided there.
+                    Compat::V19 => lower("truncate.handling.mode") != "include",
+                    _ => skips("t"),
+                },
             },
-            skipped_given: properties.contains_key("skipped.operations"),
+            // Older versions made their publications for all operations.
+            skipped_given: compat == Compat::V36 && properties.contains_key("skipped.operations"),
+            skip_unchanged: resolved.boolean("skip.messages.without.change"),
             tombstones: resolved.boolean("tombstones.on.delete"),
-            extended_headers: resolved.boolean("extended.headers.enabled"),
+            extended_headers: modes::extended_headers(properties, resolved, compat),
             heartbeat_interval: (!heartbeat_interval.is_zero()).then_some(heartbeat_interval),
             heartbeat_query: text("heartbeat.action.query").map(str::to_owned),
             batch_records_max: usize::try_from(resolved.long("max.batch.size")).unwrap_or(2048).max(1),
             queue_bytes_max: queue_bytes(resolved.long("max.queue.size.in.bytes")),
             processing_failure: processing_failure(&lower("event.processing.failure.handling.mode")),
-            schema_names: adjustment(&lower("schema.name.adjustment.mode")),
-            field_names: field_names(properties, resolved),
-            values: value_modes(resolved),
+            schema_names: modes::schema_names(properties, compat),
+            field_names: modes::field_names(properties, resolved),
+            values: value_modes(resolved, compat),
             filters: Filters::new(properties, resolved)?,
-            topic_prefix,
-            topic_delimiter: delimiter,
+            mappers: ColumnMappers::new(properties)?,
+            key_columns: KeyColumns::new(text("message.key.columns").unwrap_or_default())?,
+            identities: identities::parse(text("replica.identity.autoset.values").unwrap_or_default())?,
+            notifications: modes::notifications(resolved),
+            guardrail: modes::guardrail(resolved),
+            topic_prefix: topics.prefix.clone(),
+            topics,
         })
     }
 }
 
-fn heartbeat_topic(resolved: &Resolved, topic_prefix: &str, delimiter: &str) -> String {
+impl Settings {
+    /// The user's own statement for a table of the snapshot.
+    pub fn snapshot_select(&self, schema: &str, table: &str) -> Option<&str> {
+        let name = format!("{schema}.{table}");
+        self.snapshot_selects.iter().find(|(of, _)| *of == name).map(|(_, statement)| statement.as_str())
+    }
+}
+
+fn heartbeat_topic(resolved: &Resolved, topics: &TopicNaming) -> String {
     let text = |name: &str| resolved.text(name).filter(|text| !text.is_empty());
     if let Some(name) = text("topic.heartbeat.name") {
         return name.to_owned();
     }
     let prefix =
         text("topic.heartbeat.prefix").or(text("heartbeat.topics.prefix")).unwrap_or("__debezium-heartbeat");
-    format!("{prefix}{delimiter}{topic_prefix}")
+    format!("{prefix}{}{}", topics.delimiter, topics.prefix)
 }
 
 fn autocreate_mode(text: &str) -> AutocreateMode {
@@ -234,14 +270,6 @@ fn autocreate_mode(text: &str) -> AutocreateMode {
         "filtered" => AutocreateMode::Filtered,
         "no_tables" => AutocreateMode::NoTables,
         _ => AutocreateMode::AllTables,
-    }
-}
-
-fn snapshot_mode(text: &str) -> SnapshotMode {
-    match text {
-        "no_data" | "never" => SnapshotMode::NoData,
-        "initial_only" => SnapshotMode::InitialOnly,
-        _ => SnapshotMode::Initial,
     }
 }
 
@@ -261,7 +289,7 @@ fn queue_bytes(given: i64) -> usize {
     }
 }
 
-fn value_modes(resolved: &Resolved) -> ValueModes {
+fn value_modes(resolved: &Resolved, compat: Compat) -> ValueModes {
     let text = |name: &str| resolved.text(name).filter(|text| !text.is_empty());
     let lower = |name: &str| text(name).unwrap_or_default().to_ascii_lowercase();
     let placeholder = resolved.text("toasted.value.placeholder").map_or_else(
@@ -272,6 +300,7 @@ fn value_modes(resolved: &Resolved) -> ValueModes {
         },
     );
     ValueModes {
+        compat,
         decimal: match &*lower("decimal.handling.mode") {
             "double" => DecimalMode::Double,
             "string" => DecimalMode::String,
@@ -306,34 +335,12 @@ fn value_modes(resolved: &Resolved) -> ValueModes {
             .unwrap_or_else(|| placeholder.as_bytes().to_vec()),
         unknown_types: resolved.boolean("include.unknown.datatypes"),
         on_failure: match &*lower("event.converting.failure.handling.mode") {
-            "fail" => ConvertingFailure::Fail,
+            // Versions before had it, and sent null all the same.
+            "fail" if compat == Compat::V36 => ConvertingFailure::Fail,
             "skip" => ConvertingFailure::Skip,
             _ => ConvertingFailure::Warn,
         },
     }
-}
-
-fn adjustment(mode: &str) -> NameAdjustment {
-    match mode {
-        "avro" => NameAdjustment::Avro,
-        "avro_unicode" => NameAdjustment::AvroUnicode,
-        _ => NameAdjustment::None,
-    }
-}
-
-/// Unset, the mode follows the converters: Avro has no other names.
-fn field_names(properties: &Properties, resolved: &Resolved) -> NameAdjustment {
-    if let Some(mode) = resolved.text("field.name.adjustment.mode") {
-        return adjustment(&mode.to_ascii_lowercase());
-    }
-    if let Some(sanitize) = properties.get("sanitize.field.names") {
-        let wanted = sanitize.trim().eq_ignore_ascii_case("true");
-        return if wanted { NameAdjustment::Avro } else { NameAdjustment::None };
-    }
-    let avro = ["key.converter", "value.converter"]
-        .iter()
-        .any(|key| properties.get(*key).is_some_and(|class| class.trim().ends_with("AvroConverter")));
-    if avro { NameAdjustment::Avro } else { NameAdjustment::None }
 }
 
 fn connect_settings(properties: &Properties, resolved: &Resolved) -> Result<ConnectSettings, TaskError> {

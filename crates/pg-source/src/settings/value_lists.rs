@@ -56,3 +56,11 @@ pub static HSTORE: OneOf = OneOf { published: &["json", "map"], also: &[] };
 pub static BINARY: OneOf = OneOf { published: &["bytes", "base64", "hex", "base64-url-safe"], also: &[] };
 pub static ADJUSTMENT: OneOf = OneOf { published: &["none", "avro_unicode", "avro"], also: &[] };
 pub static INTERVAL: OneOf = OneOf { published: &["string", "numeric"], also: &[] };
+pub static FACTORY: OneOf =
+    OneOf { published: &["io.debezium.pipeline.txmetadata.DefaultTransactionMetadataFactory"], also: &[] };
+pub static SOURCE_INFO: OneOf =
+    OneOf { published: &["io.debezium.connector.postgresql.PostgresSourceInfoStructMaker"], also: &[] };
+pub static TRUNCATE: OneOf = OneOf { published: &["skip", "include"], also: &[] };
+pub static GUARDRAIL: OneOf = OneOf { published: &["warn", "fail"], also: &[] };
+pub static MISMATCH: OneOf =
+    OneOf { published: &["no_validation", "trust_offset", "trust_slot", "trust_greater_lsn"], also: &[] };

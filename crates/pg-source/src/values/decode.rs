@@ -9,6 +9,7 @@ use pg::numeric::{self, Numeric, Unscaled};
 use pg::temporal::{self, Bounded, Instant, MICROS_PER_DAY};
 
 use super::{geometry, iso, java_map};
+use crate::column_mappers::Change;
 use crate::settings::BinaryMode;
 
 /// The value cannot be written in the column's Connect type.
@@ -37,6 +38,8 @@ pub enum Decoder {
     Bytes(BinaryMode),
     /// Any type's text, delivered as bytes.
     Unknown(BinaryMode),
+    /// The same of a geometric type, with its numbers as Java writes them.
+    UnknownGeometry(BinaryMode),
     /// A single bit.
     Bit,
     Bits,
@@ -65,6 +68,8 @@ pub enum Decoder {
     TimestampZoned {
         digits: u8,
     },
+    /// With as few digits as the fraction needs.
+    TimestampZonedShort,
     TimeZoned,
     IntervalMicros,
     IntervalIso,
@@ -79,6 +84,8 @@ pub enum Decoder {
         element: Box<Decoder>,
         delimiter: u8,
     },
+    /// A rule changes what the decoder makes.
+    Changed(Box<(Decoder, Change)>),
 }
 
 /// What Debezium writes for `infinity` in a date: an artefact of its arithmetic that its users know.
@@ -137,6 +144,7 @@ impl Decoder {
                 binary(bytes, *mode)
             }
             Self::Unknown(mode) => binary(text.to_vec(), *mode),
+            Self::UnknownGeometry(mode) => binary(geometry::with_java_numbers(text), *mode),
             Self::Bit => match text {
                 b"1" => Value::Boolean(true),
                 b"0" => Value::Boolean(false),
@@ -178,6 +186,8 @@ impl Decoder {
             Self::HalfVector => geometry::vector(text, |item| parse(item).map(Value::Float32))?,
             Self::SparseVector => geometry::sparse_vector(text)?,
             Self::Array { element, delimiter } => array(element, *delimiter, text)?,
+            Self::TimestampZonedShort => Value::String(zoned_timestamp_short(text)?),
+            Self::Changed(parts) => parts.1.apply(parts.0.decode_rare(text)?),
         })
     }
 }
@@ -348,6 +358,12 @@ fn zoned_timestamp(text: &[u8], digits: u8) -> Result<Text, ConversionFailure> {
         Bounded::NegativeInfinity => "-infinity".into(),
         Bounded::Finite(instant) => iso::zoned(instant, digits),
     })
+}
+
+fn zoned_timestamp_short(text: &[u8]) -> Result<Text, ConversionFailure> {
+    let long = zoned_timestamp(text, 6)?;
+    let Some(number) = long.strip_suffix('Z') else { return Ok(long) };
+    Ok(format!("{}Z", number.trim_end_matches('0').trim_end_matches('.')).into())
 }
 
 fn zoned_time(text: &[u8]) -> Result<Text, ConversionFailure> {

@@ -7,10 +7,13 @@ use pg::oid;
 
 use super::decode::Decoder;
 use super::mapping::{Mapped, Types, fraction_digits, numeric_modifier};
+use crate::settings::Compat;
 
 /// `None`: the schema has no default.
-pub fn default_value(expression: &str, mapped: &Mapped, types: &Types) -> Option<Value> {
-    if !has_default(mapped, types.get(&mapped.base_oid)) {
+pub fn default_value(expression: &str, mapped: &Mapped, types: &Types, compat: Compat) -> Option<Value> {
+    let info = types.get(&mapped.base_oid);
+    let is_enum = matches!(info.map(|info| &info.kind), Some(TypeKind::Enum(_)));
+    if !has_default(mapped, info) || (is_enum && compat == Compat::V19) {
         return None;
     }
     let expression = expression.trim();
@@ -131,9 +134,9 @@ fn function_value(mapped: &Mapped, types: &Types) -> Option<Value> {
     Some(match (mapped.base_oid, &mapped.decoder) {
         (oid::UUID, _) => Value::text("00000000-0000-0000-0000-000000000000"),
         (oid::JSON | oid::JSONB, _) => Value::text("{}"),
-        (oid::TIMESTAMPTZ, decoder) => {
+        (oid::TIMESTAMPTZ, Decoder::TimestampZonedShort) => Value::text("1970-01-01T00:00:00Z"),
+        (oid::TIMESTAMPTZ, _) => {
             let digits = fraction_digits(mapped.typmod);
-            debug_assert!(matches!(decoder, Decoder::TimestampZoned { .. }), "the type has one decoder");
             let fraction =
                 if digits == 0 { String::new() } else { format!(".{:01$}", 0, usize::from(digits)) };
             Value::String(format!("1970-01-01T00:00:00{fraction}Z").into())
@@ -152,7 +155,7 @@ mod tests {
     fn check(type_oid: u32, typmod: i32, expression: &str, expected: Option<Value>) {
         let types = Types::new();
         let mapped = map_column(type_oid, typmod, &types, &modes()).unwrap();
-        assert_eq!(default_value(expression, &mapped, &types), expected, "{expression}");
+        assert_eq!(default_value(expression, &mapped, &types, Compat::V36), expected, "{expression}");
     }
 
     #[test]

@@ -61,9 +61,45 @@ pub fn sparse_vector(text: &[u8]) -> Result<Value, ConversionFailure> {
     parse().ok_or(ConversionFailure("malformed sparse vector"))
 }
 
+/// The text with each number as Java prints a double: `<(1,2),0.5>` is `<(1.0,2.0),0.5>`.
+pub fn with_java_numbers(text: &[u8]) -> Vec<u8> {
+    let is_number = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'+');
+    let mut out = Vec::with_capacity(text.len() + 16);
+    for part in text.chunk_by(|one, other| is_number(one) == is_number(other)) {
+        let number = std::str::from_utf8(part).ok().filter(|_| is_number(&part[0]));
+        match number.and_then(|number| number.parse::<f64>().ok()) {
+            Some(number) => out.extend_from_slice(java_double(number).as_bytes()),
+            None => out.extend_from_slice(part),
+        }
+    }
+    out
+}
+
+/// Plain between 10^-3 and 10^7, with an exponent elsewhere.
+fn java_double(number: f64) -> String {
+    let size = number.abs();
+    if number.is_infinite() {
+        return if number > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
+    }
+    if size == 0.0 || number.is_nan() || (1e-3..1e7).contains(&size) {
+        return format!("{number:?}");
+    }
+    let text = format!("{number:e}");
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let point = if digits.contains('.') { "" } else { ".0" };
+    format!("{digits}{point}E{exponent}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_as_java_prints_them() {
+        assert_eq!(with_java_numbers(b"<(1,-2.5),1e-07>"), b"<(1.0,-2.5),1.0E-7>");
+        assert_eq!(with_java_numbers(b"{1,-1,0}"), b"{1.0,-1.0,0.0}");
+        assert_eq!(with_java_numbers(b"((12345678,0.001))"), b"((1.2345678E7,0.001))");
+    }
 
     #[test]
     fn ewkb_with_and_without_srid() {

@@ -43,14 +43,19 @@ fn pairs(text: &[u8]) -> Result<Vec<Pair<'_>>, ConversionFailure> {
         .map(|(key, value)| Some((utf8(key)?, value.map(|value| utf8(value).ok_or(())).transpose().ok()?)))
         .collect::<Option<Vec<_>>>()
         .ok_or(ConversionFailure("text is not UTF-8"))?;
-    // A table starts with 16 buckets and doubles when it is more than three quarters full; walking goes by
-    // bucket, and within one by insertion.
+    let count = pairs.len();
+    pairs.sort_by_key(|(key, _)| walk_order(key, count));
+    Ok(pairs)
+}
+
+/// Place of a key in the walk over a map of so many. A table starts with 16 buckets and doubles when it is more than
+/// three quarters full; walking goes by bucket, and within one by insertion.
+pub fn walk_order(key: &str, count: usize) -> usize {
     let mut buckets = 16_usize;
-    while pairs.len() * 4 > buckets * 3 {
+    while count * 4 > buckets * 3 {
         buckets *= 2;
     }
-    pairs.sort_by_key(|(key, _)| spread(key) as usize & (buckets - 1));
-    Ok(pairs)
+    spread(key) as usize & (buckets - 1)
 }
 
 fn utf8(bytes: Cow<'_, [u8]>) -> Option<Cow<'_, str>> {

@@ -9,7 +9,7 @@ use pg::oid;
 
 use super::decode::{Decoder, Unit};
 use super::geometry;
-use crate::settings::{BinaryMode, DecimalMode, HstoreMode, IntervalMode, TimeMode, ValueModes};
+use crate::settings::{BinaryMode, Compat, DecimalMode, HstoreMode, IntervalMode, TimeMode, ValueModes};
 
 /// What became of a type.
 #[derive(Clone, Debug)]
@@ -44,7 +44,11 @@ pub fn map_column(type_oid: u32, typmod: i32, types: &Types, modes: &ValueModes)
     }
     let found = map_base(base_oid, base_typmod, types, modes);
     found
-        .or_else(|| modes.unknown_types.then(|| unknown(modes.binary)))
+        .or_else(|| {
+            let wanted = modes.unknown_types && !is_array_left_out(base_oid, types);
+            wanted
+                .then(|| if is_geometric(base_oid) { geometric(modes.binary) } else { unknown(modes.binary) })
+        })
         .map(|(schema, decoder, zero)| Mapped { schema, decoder, zero, base_oid, typmod: base_typmod })
 }
 
@@ -66,6 +70,7 @@ fn map_base(oid: u32, typmod: i32, types: &Types, modes: &ValueModes) -> Option<
         oid::JSON | oid::JSONB => named(debezium::JSON),
         oid::XML => named(debezium::XML),
         oid::UUID => named(debezium::UUID),
+        oid::TSVECTOR if modes.compat < Compat::V36 => return None,
         oid::TSVECTOR => named(debezium::TSVECTOR),
         oid::BYTEA => bytes(modes.binary),
         oid::POINT => (point_schema(), Decoder::Point, geometry::point_value(0.0, 0.0)),
@@ -89,6 +94,16 @@ fn bytes(mode: BinaryMode) -> Parts {
 fn unknown(mode: BinaryMode) -> Parts {
     let (schema, _, zero) = bytes(mode);
     (schema, Decoder::Unknown(mode), zero)
+}
+
+/// Types that Java's driver parses and writes anew.
+fn is_geometric(oid: u32) -> bool {
+    matches!(oid, oid::LSEG | oid::PATH | oid::BOX | oid::POLYGON | oid::LINE | oid::CIRCLE)
+}
+
+fn geometric(mode: BinaryMode) -> Parts {
+    let (schema, _, zero) = bytes(mode);
+    (schema, Decoder::UnknownGeometry(mode), zero)
 }
 
 fn numbers(oid: u32, typmod: i32, modes: &ValueModes) -> Option<Parts> {
@@ -216,6 +231,9 @@ fn temporal(oid: u32, typmod: i32, modes: &ValueModes) -> Option<Parts> {
             int64(debezium::NANO_TIMESTAMP, Decoder::Timestamp(Unit::Nanos))
         }
         (oid::TIMESTAMP, _) => int64(debezium::MICRO_TIMESTAMP, Decoder::Timestamp(Unit::Micros)),
+        (oid::TIMESTAMPTZ, _) if modes.compat == Compat::V19 => {
+            string(debezium::ZONED_TIMESTAMP, Decoder::TimestampZonedShort, "1970-01-01T00:00:00Z")
+        }
         (oid::TIMESTAMPTZ, _) => {
             let digits = fraction_digits(typmod);
             string(debezium::ZONED_TIMESTAMP, Decoder::TimestampZoned { digits }, "1970-01-01T00:00:00Z")
@@ -270,6 +288,7 @@ fn by_name(oid: u32, typmod: i32, types: &Types, modes: &ValueModes) -> Option<P
         },
         (TypeKind::Base, "geometry") => geometry(debezium::GEOMETRY, "Geometry"),
         (TypeKind::Base, "geography") => geometry(debezium::GEOGRAPHY, "Geography"),
+        (TypeKind::Base, "vector" | "halfvec" | "sparsevec") if modes.compat < Compat::V30 => return None,
         (TypeKind::Base, "vector") => {
             let schema = SchemaBuilder::array(SchemaBuilder::float64().build());
             (schema.name(debezium::DOUBLE_VECTOR).version(1), Decoder::Vector, no_items())
@@ -297,8 +316,21 @@ fn by_name(oid: u32, typmod: i32, types: &Types, modes: &ValueModes) -> Option<P
 const NO_ARRAYS: &[u32] =
     &[oid::MONEY, oid::NAME, oid::INTERVAL, oid::VARBIT, oid::XML, oid::POINT, oid::TSVECTOR];
 
+fn is_array_left_out(oid: u32, types: &Types) -> bool {
+    matches!(types.get(&oid).map(|info| &info.kind), Some(TypeKind::Array { element_oid }) if NO_ARRAYS.contains(element_oid))
+}
+
 fn array(element_oid: u32, typmod: i32, types: &Types, modes: &ValueModes) -> Option<Parts> {
     let info = types.get(&element_oid)?;
+    if element_oid == oid::BYTEA && modes.compat == Compat::V19 {
+        return None;
+    }
+    if modes.unknown_types && matches!(info.kind, TypeKind::Domain { .. }) {
+        let (schema, decoder, _) = unknown(modes.binary);
+        let decoder = Decoder::Array { element: Box::new(decoder), delimiter: info.delimiter };
+        let schema = SchemaBuilder::array(schema.optional().build());
+        return Some((schema, decoder, Value::Array(Box::default())));
+    }
     if NO_ARRAYS.contains(&element_oid)
         || matches!(info.kind, TypeKind::Domain { .. } | TypeKind::Array { .. })
     {

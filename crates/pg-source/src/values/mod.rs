@@ -7,8 +7,11 @@ mod mapping; // type of a column -> schema and decoder
 mod geometry; // points, EWKB, vectors
 mod defaults; // expression of a default -> value
 mod placeholder; // what stands for a value that was not sent
+mod dimensions; // length and scale of a type
 
 pub use decode::{ConversionFailure, Decoder, binary};
 pub use defaults::default_value;
+pub use dimensions::dimensions;
+pub use java_map::walk_order;
 pub use mapping::{Types, map_column};
 pub use placeholder::placeholder;

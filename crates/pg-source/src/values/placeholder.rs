@@ -5,7 +5,7 @@ use md5::{Digest, Md5};
 use pg::oid;
 
 use super::decode::Decoder;
-use crate::settings::{BinaryMode, ValueModes};
+use crate::settings::{BinaryMode, Compat, ValueModes};
 
 /// `None`: the type cannot hold the placeholder; that counts as a failed conversion.
 pub fn placeholder(base_oid: u32, decoder: &Decoder, modes: &ValueModes) -> Option<Value> {
@@ -15,12 +15,16 @@ pub fn placeholder(base_oid: u32, decoder: &Decoder, modes: &ValueModes) -> Opti
     let one = |value: Value| Value::Array(Box::new([value]));
     Some(match decoder {
         Decoder::Text => Value::String(text()),
-        Decoder::Bytes(BinaryMode::Bytes) | Decoder::Unknown(BinaryMode::Bytes) => {
-            Value::Bytes(Blob::copy(bytes))
-        }
-        Decoder::Bytes(BinaryMode::Hex) | Decoder::Unknown(BinaryMode::Hex) => Value::String(text()),
+        Decoder::Bytes(BinaryMode::Bytes)
+        | Decoder::Unknown(BinaryMode::Bytes)
+        | Decoder::UnknownGeometry(BinaryMode::Bytes) => Value::Bytes(Blob::copy(bytes)),
+        Decoder::Bytes(BinaryMode::Hex)
+        | Decoder::Unknown(BinaryMode::Hex)
+        | Decoder::UnknownGeometry(BinaryMode::Hex) => Value::String(text()),
         Decoder::HstoreJson => Value::String(format!("{{\"{0}\":\"{0}\"}}", &*text()).into()),
         Decoder::HstoreMap => Value::Map(Box::new([(Value::String(text()), Value::String(text()))])),
+        // 1.9 had none for arrays.
+        Decoder::Array { .. } if modes.compat == Compat::V19 => return None,
         Decoder::Array { element, .. } => match &**element {
             Decoder::Text if base_oid == oid::UUID_ARRAY => one(Value::String(uuid_of(bytes))),
             Decoder::Text => one(Value::String(text())),
