@@ -127,6 +127,9 @@ const INSERT: [(&str, &str); 2] = [
 ];
 
 /// The chain of the goal, under a microsecond, and each of its links alone.
+/// What it is called, its alias, and its options.
+type Link = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
 fn links(criterion: &mut Criterion) {
     let row = order_row();
     let envelope = SchemaBuilder::structure()
@@ -157,7 +160,7 @@ fn links(criterion: &mut Criterion) {
     criterion.bench_function("the whole chain", |bencher| {
         bencher.iter_batched_ref(event, |record| whole.apply(black_box(record)), BatchSize::SmallInput);
     });
-    let links: [(&str, &str, &[(&str, &str)]); 6] = [
+    let links: [Link; 6] = [
         ("Cast, two fields", "cast", &CAST),
         ("TimestampConverter to Timestamp", "created", &TIMES),
         ("TimestampConverter to string", "changed", &TIMES),
