@@ -14,7 +14,7 @@ pub(crate) fn definition() -> Definition {
         row("converter.encoding")
             .default("UTF-8")
             .importance(Importance::High)
-            .doc("The name of the Java character set to use for encoding strings as byte arrays."),
+            .doc("Character set of the bytes."),
     ])
 }
 

@@ -136,12 +136,12 @@ fn common_rows() -> [Row; 2] {
     [
         row("predicate")
             .importance(Importance::Medium)
-            .doc("The alias of a predicate used to determine whether to apply this transformation."),
+            .doc("Name of the predicate that a record must meet for this transform to be applied."),
         row("negate")
             .boolean()
             .default("false")
             .importance(Importance::Medium)
-            .doc("Whether the configured predicate should be negated."),
+            .doc("Whether the transform is applied to the records that do not meet the predicate instead."),
     ]
 }
 

@@ -32,10 +32,10 @@ pub(crate) fn definition() -> Definition {
     Definition::new(vec![
         row("header.changed.name")
             .importance(Importance::Low)
-            .doc("Specify the header changed name, default is null which means not send changes to header."),
+            .doc("Header that names the columns an update changed; without it they are not named."),
         row("header.unchanged.name")
             .importance(Importance::Low)
-            .doc("Specify the header unchanged name of schema, default is null which means not send changes to header."),
+            .doc("Header that names the columns an update left as they were; without it they are not named."),
     ])
 }
 

@@ -27,9 +27,11 @@ struct Plan {
 
 pub(crate) fn definition() -> Definition {
     Definition::new(vec![
-        row("fields.null.include").boolean().default("false").importance(Importance::Medium).doc(
-            "When set to 'true', logical decoding message content fields with null values will be included.",
-        ),
+        row("fields.null.include")
+            .boolean()
+            .default("false")
+            .importance(Importance::Medium)
+            .doc("Whether fields that are null in the message's JSON become fields of the record."),
     ])
 }
 

@@ -38,19 +38,19 @@ pub(crate) fn definition() -> Definition {
             .required()
             .importance(Importance::High)
             .check(positive("max.bytes"))
-            .doc("The maximum size of a record in bytes; fields of a larger one are truncated."),
+            .doc("Bytes that a record may have; fields of a larger one are cut."),
         row("compression.ratio")
             .kind(OptionKind::Double)
             .default("1.0")
             .importance(Importance::Low)
             .check(positive("compression.ratio"))
-            .doc("The expected ratio of a record's compressed size to its size."),
+            .doc("Size that compression is expected to leave, as a part of the whole."),
         row("min.field.size")
             .int()
             .default("25000")
             .importance(Importance::Low)
             .check(positive("min.field.size"))
-            .doc("Only fields of at least this size in bytes are truncated."),
+            .doc("Fields with fewer bytes are left as they are."),
     ])
 }
 

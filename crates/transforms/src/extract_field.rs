@@ -22,7 +22,7 @@ pub(crate) fn definition() -> Definition {
             .required()
             .importance(Importance::Medium)
             .check(Validator::Check(field_path::check))
-            .doc("Field name to extract."),
+            .doc("Field that takes the place of the whole key or value."),
         field_path::version_row(),
         Nulls::row(),
     ])

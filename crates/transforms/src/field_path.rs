@@ -26,10 +26,7 @@ pub(crate) fn version_row() -> Row {
         .importance(Importance::High)
         .check(Validator::OneOfIgnoreCase(&["V1", "V2"]))
         .doc(
-            "Defines the version of the syntax to access fields. If set to `V1`, then the field paths are limited to \
-             access the elements at the root level of the struct or map. If set to `V2`, the syntax will support \
-             accessing nested elements. To access nested elements, dotted notation is used. If dots are already \
-             included in the field name, then backtick pairs can be used to wrap field names containing dots.",
+            "How fields are named: V1 by a name at the top level; V2 by a path with dots into nested structs and maps, where a name that itself has dots stands between backticks.",
         )
 }
 

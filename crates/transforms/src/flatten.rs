@@ -35,7 +35,7 @@ pub(crate) fn definition() -> Definition {
         row("delimiter")
             .default(".")
             .importance(Importance::Medium)
-            .doc("Delimiter to insert between field names from the input record when generating field names for the output record"),
+            .doc("What stands between the parts of a flattened field's name."),
     ])
 }
 

@@ -38,24 +38,18 @@ pub(crate) fn definition() -> Definition {
             .required()
             .importance(Importance::High)
             .check(options::checked!(options::names, "headers"))
-            .doc("Header names in the record whose values are to be copied or moved to record value."),
+            .doc("Headers whose values go into the record's value."),
         row("fields")
             .list()
             .required()
             .importance(Importance::High)
             .check(options::checked!(options::names, "fields"))
-            .doc(
-                "Field names, in the same order as the header names listed in the headers configuration property. \
-                 Supports Struct nesting using dot notation.",
-            ),
+            .doc("Fields that they become, in the order of headers; a dot leads into a nested struct."),
         row("operation")
             .required()
             .importance(Importance::High)
             .check(Validator::OneOfIgnoreCase(&["move", "copy"]))
-            .doc(
-                "Either <code>move</code> if the fields are to be moved to the value (removed from the headers), or \
-                 <code>copy</code> if the fields are to be copied to the value (retained in the headers).",
-            ),
+            .doc("Whether headers are removed (move) or stay as well (copy)."),
     ])
 }
 

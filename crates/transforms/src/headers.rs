@@ -22,7 +22,7 @@ pub(crate) fn drop_headers_definition() -> Definition {
             .required()
             .importance(Importance::High)
             .check(options::checked!(options::names, "headers"))
-            .doc("The name of the headers to be removed."),
+            .doc("Headers to remove."),
     ])
 }
 
@@ -50,11 +50,11 @@ pub(crate) struct InsertHeader {
 
 pub(crate) fn insert_header_definition() -> Definition {
     Definition::new(vec![
-        row("header").required().importance(Importance::High).doc("The name of the header."),
+        row("header").required().importance(Importance::High).doc("Name of the header."),
         row("value.literal")
             .required()
             .importance(Importance::High)
-            .doc("The literal value that is to be set as the header value on all records."),
+            .doc("Its value, the same for all records."),
     ])
 }
 
@@ -123,23 +123,18 @@ pub(crate) fn header_from_definition() -> Definition {
             .required()
             .importance(Importance::High)
             .check(options::checked!(options::names, "fields"))
-            .doc("Field names in the record whose values are to be copied or moved to headers."),
+            .doc("Fields whose values become headers."),
         row("headers")
             .list()
             .required()
             .importance(Importance::High)
             .check(options::checked!(options::names, "headers"))
-            .doc(
-                "Header names, in the same order as the field names listed in the fields configuration property.",
-            ),
+            .doc("Names of those headers, in the order of fields."),
         row("operation")
             .required()
             .importance(Importance::High)
             .check(Validator::OneOf(&["move", "copy"]))
-            .doc(
-                "Either `move` if the fields are to be moved to the headers (removed from the key/value), or `copy` \
-                 if the fields are to be copied to the headers (retained in the key/value).",
-            ),
+            .doc("Whether the fields are removed (move) or stay as well (copy)."),
         Nulls::row(),
     ])
 }

@@ -18,7 +18,7 @@ pub(crate) fn definition() -> Definition {
         row("field")
             .required()
             .importance(Importance::Medium)
-            .doc("Field name for the single field that will be created in the resulting Struct or Map."),
+            .doc("Name of the one field that then holds the whole key or value."),
     ])
 }
 

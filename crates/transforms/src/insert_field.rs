@@ -41,27 +41,22 @@ struct Plan {
 pub(crate) fn definition() -> Definition {
     Definition::new(vec![
         row("topic.field").importance(Importance::Medium).doc(
-            "Field name for Kafka topic. Suffix with ! to make this a required field, or ? to keep it optional (the \
-             default).",
+            "Field for the topic's name. A ! behind the name makes a field required, a ? (or nothing) optional.",
         ),
         row("partition.field").importance(Importance::Medium).doc(
-            "Field name for Kafka partition. Suffix with ! to make this a required field, or ? to keep it optional \
-             (the default).",
+            "Field for the partition; ! and ? as above.",
         ),
         row("offset.field").importance(Importance::Medium).doc(
-            "Field name for Kafka offset - only applicable to sink connectors. Suffix with ! to make this a required \
-             field, or ? to keep it optional (the default).",
+            "Field for the offset, which only a sink's records have; ! and ? as above.",
         ),
         row("timestamp.field").importance(Importance::Medium).doc(
-            "Field name for record timestamp. Suffix with ! to make this a required field, or ? to keep it optional \
-             (the default).",
+            "Field for the record's timestamp; ! and ? as above.",
         ),
         row("static.field").importance(Importance::Medium).doc(
-            "Field name for static data field. Suffix with ! to make this a required field, or ? to keep it optional \
-             (the default).",
+            "Field for a fixed value; ! and ? as above.",
         ),
         row("static.value").importance(Importance::Medium).check(Validator::Check(check_fixed)).doc(
-            "Static field value, if field name configured.",
+            "The fixed value.",
         ),
         Nulls::row(),
     ])

@@ -38,33 +38,29 @@ pub(crate) fn definition() -> Definition {
             .required()
             .importance(Importance::Low)
             .check(options::checked!(options::pattern, "topic.regex"))
-            .doc("The regex used for extracting the name of the logical table from the original topic name."),
+            .doc("Pattern of topics that are routed; its groups serve topic.replacement."),
         row("topic.replacement")
             .required()
             .importance(Importance::Low)
             .check(Validator::NonEmpty)
-            .doc("The replacement string used in conjunction with topic.regex. This will be used to create the new topic name."),
+            .doc("Name of the logical topic; $1 and the like stand for groups of topic.regex."),
         row("key.enforce.uniqueness").boolean().default("true").importance(Importance::Low).doc(
-            "Augment each record's key with a field denoting the source topic. This field distinguishes records \
-             coming from different physical tables which may otherwise have primary/unique key conflicts. If the \
-             source tables are guaranteed to have globally unique keys then this may be set to false to disable key \
-             rewriting.",
+            "Whether the key gets a field that tells the physical table, so that equal keys of two tables stay apart. Not needed where keys are unique over all of them.",
         ),
         row("key.field.name").default("__dbz__physicalTableIdentifier").importance(Importance::Low).doc(
-            "Each record's key schema will be augmented with this field name.",
+            "Name of that field.",
         ),
         row("key.field.regex")
             .importance(Importance::Low)
             .check(options::checked!(options::pattern, "key.field.regex"))
             .check(Validator::Check(check_key_pair))
-            .doc("The regex used for extracting the physical table identifier from the original topic name."),
+            .doc("Pattern that finds the physical table in the topic's name."),
         row("key.field.replacement").importance(Importance::Low).doc(
-            "The replacement string used in conjunction with key.field.regex. This will be used to create the \
-             physical table identifier in the record's key.",
+            "What that field holds; $1 and the like stand for groups of key.field.regex.",
         ),
         Adjustment::row(),
         row("logical.table.cache.size").int().default("16").importance(Importance::Low).doc(
-            "The size used for holding the max entries in LRUCache. Not needed here: all schemas in use are kept.",
+            "Accepted. All schemas in use are kept.",
         ),
     ])
 }

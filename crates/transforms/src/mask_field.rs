@@ -39,11 +39,11 @@ pub(crate) fn definition() -> Definition {
             .required()
             .importance(Importance::High)
             .check(options::checked!(options::names, "fields"))
-            .doc("Names of fields to mask."),
-        row("replacement").importance(Importance::Low).check(Validator::NonEmpty).doc(
-            "Custom value replacement, that will be applied to all 'fields' values (numeric or non-empty string \
-             values only).",
-        ),
+            .doc("Fields to mask."),
+        row("replacement")
+            .importance(Importance::Low)
+            .check(Validator::NonEmpty)
+            .doc("Text or number that takes a value's place; without it the type's empty value does."),
         Nulls::row(),
     ])
 }

@@ -16,10 +16,11 @@ const OPTION: &str = "replace.null.with.default";
 
 impl Nulls {
     pub(crate) fn row() -> Row {
-        row(OPTION).boolean().default("true").importance(Importance::Medium).doc(
-            "Whether to replace fields that have a default value and that are null by the default value. When set to \
-             true, the default value is used, otherwise null is used.",
-        )
+        row(OPTION)
+            .boolean()
+            .default("true")
+            .importance(Importance::Medium)
+            .doc("Whether a null in a field with a default becomes that default.")
     }
 
     pub(crate) fn of(resolved: &Resolved) -> Self {

@@ -47,19 +47,19 @@ pub(crate) fn definition() -> Definition {
             .group("partitions", 0)
             .importance(Importance::High)
             .check(options::checked!(options::names, "partition.payload.fields"))
-            .doc("Payload fields to use to calculate the partition. Supports Struct nesting using dot notation. To access fields related to data collections, you can use: after, before or change, where 'change' is a special field that will automatically choose, based on operation, the 'after' or 'before'. If a field not exist for the current record it will simply not used e.g. after.name,source.table,change.name"),
+            .doc("Fields whose values decide the partition, as paths with dots: after.name, before.name, source.table, or change.name for the row that the operation has. Fields that a record lacks do not count."),
         row("partition.topic.num")
             .int()
             .required()
             .group("partitions", 1)
             .importance(Importance::High)
             .check(positive)
-            .doc("Number of partition for the topic on which this SMT act. Use TopicNameMatches predicate to filter records by topic"),
+            .doc("Partitions of the topic; a predicate limits the transform to one topic."),
         row("partition.hash.function")
             .default("java")
             .group("partitions", 2)
             .importance(Importance::Low)
-            .doc("Hash function to be used when computing hash of the fields which would determine number of the destination partition."),
+            .doc("Hash over those values."),
     ])
 }
 

@@ -35,7 +35,7 @@ pub(crate) fn has_header_key_definition() -> Definition {
             .required()
             .importance(Importance::Medium)
             .check(Validator::NonEmpty)
-            .doc("The header name."),
+            .doc("Header that a record must have."),
     ])
 }
 
@@ -64,7 +64,7 @@ pub(crate) fn topic_name_matches_definition() -> Definition {
             .importance(Importance::Medium)
             .check(Validator::NonEmpty)
             .check(Validator::Check(check_pattern))
-            .doc("A Java regular expression for matching against the name of a record's topic."),
+            .doc("Pattern that the whole name of a record's topic must match."),
     ])
 }
 

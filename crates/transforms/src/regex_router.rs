@@ -20,8 +20,11 @@ pub(crate) fn definition() -> Definition {
             .required()
             .importance(Importance::High)
             .check(options::checked!(options::pattern, "regex"))
-            .doc("Regular expression to use for matching."),
-        row("replacement").required().importance(Importance::High).doc("Replacement string."),
+            .doc("Pattern that the topic's whole name must match."),
+        row("replacement")
+            .required()
+            .importance(Importance::High)
+            .doc("New name; $1 and the like stand for groups of the pattern."),
     ])
 }
 

@@ -36,13 +36,13 @@ pub(crate) fn definition() -> Definition {
             .default("")
             .aliases(&["blacklist"])
             .importance(Importance::Medium)
-            .doc("Fields to exclude. This takes precedence over the fields to include."),
+            .doc("Fields to remove; they are removed even where include names them."),
         row("include")
             .list()
             .default("")
             .aliases(&["whitelist"])
             .importance(Importance::Medium)
-            .doc("Fields to include. If specified, only these fields will be used."),
+            .doc("Fields to keep; none: all that are not excluded."),
         row("renames")
             .list()
             .default("")
@@ -51,7 +51,7 @@ pub(crate) fn definition() -> Definition {
                 let items = value.unwrap_or_default().split(',').map(str::trim);
                 renames(items.filter(|item| !item.is_empty())).map(drop)
             }))
-            .doc("Field rename mappings: a list of colon-delimited pairs, such as foo:bar,abc:xyz."),
+            .doc("New names of fields, as pairs old:new in a list."),
         Nulls::row(),
     ])
 }

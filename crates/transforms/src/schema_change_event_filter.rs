@@ -28,7 +28,7 @@ pub(crate) fn definition() -> Definition {
             .required()
             .importance(Importance::High)
             .check(Validator::Check(|value, _| check(value)))
-            .doc("Support filtering during DDL synchronization"),
+            .doc("Kinds of schema change events that are dropped."),
     ])
 }
 

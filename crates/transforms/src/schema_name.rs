@@ -20,10 +20,7 @@ impl Adjustment {
             .importance(Importance::Medium)
             .check(Validator::OneOfIgnoreCase(&["none", "avro", "avro_unicode"]))
             .doc(
-                "Specify how schema names should be adjusted for compatibility with the message converter used by \
-                 the connector: 'avro' replaces the characters that cannot be used in the Avro type name with an \
-                 underscore, 'avro_unicode' replaces underscores and characters that cannot be used in the Avro type \
-                 name with their unicode like _uxxxx, 'none' does not apply any adjustment (default).",
+                "What becomes of characters in schema names that Avro does not know: none leaves them, avro writes an underscore, avro_unicode writes the character's number as _uxxxx, and so for underscores.",
             )
     }
 

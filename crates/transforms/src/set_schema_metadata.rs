@@ -20,8 +20,8 @@ pub(crate) struct SetSchemaMetadata {
 
 pub(crate) fn definition() -> Definition {
     Definition::new(vec![
-        row("schema.name").importance(Importance::High).doc("Schema name to set."),
-        row("schema.version").int().importance(Importance::High).doc("Schema version to set."),
+        row("schema.name").importance(Importance::High).doc("New name of the schema."),
+        row("schema.version").int().importance(Importance::High).doc("New version of the schema."),
         Nulls::row(),
     ])
 }

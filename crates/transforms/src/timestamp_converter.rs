@@ -73,22 +73,22 @@ pub(crate) fn definition() -> Definition {
         row("field")
             .default("")
             .importance(Importance::High)
-            .doc("The field containing the timestamp, or empty if the entire value is a timestamp."),
+            .doc("Field with the time; empty: the whole key or value is one."),
         row("target.type")
             .required()
             .importance(Importance::High)
             .check(Validator::OneOf(&["string", "unix", "Date", "Time", "Timestamp"]))
-            .doc("The desired timestamp representation: string, unix, Date, Time, or Timestamp."),
+            .doc("What it becomes: string, unix, Date, Time or Timestamp."),
         row("format")
             .default("")
             .importance(Importance::Medium)
             .check(Validator::Check(check_format))
-            .doc("A SimpleDateFormat-compatible format for the timestamp, for type string."),
+            .doc("How text is read and written, in the letters of Java's SimpleDateFormat."),
         row("unix.precision")
             .default("milliseconds")
             .importance(Importance::Low)
             .check(Validator::OneOf(&["nanoseconds", "microseconds", "milliseconds", "seconds"]))
-            .doc("The desired Unix precision for the timestamp, for type unix."),
+            .doc("Unit of unix times: seconds, milliseconds, microseconds or nanoseconds."),
         Nulls::row(),
     ])
 }

@@ -18,14 +18,13 @@ pub(crate) struct TimestampRouter {
 pub(crate) fn definition() -> Definition {
     Definition::new(vec![
         row("topic.format").default("${topic}-${timestamp}").importance(Importance::High).doc(
-            "Format string which can contain `${topic}` and `${timestamp}` as placeholders for the topic and \
-             timestamp, respectively.",
+            "The new topic's name; ${topic} stands for the old one, ${timestamp} for the record's time.",
         ),
         row("timestamp.format")
             .default("yyyyMMdd")
             .importance(Importance::High)
             .check(Validator::Check(check_format))
-            .doc("Format string for the timestamp that is compatible with java.text.SimpleDateFormat."),
+            .doc("How the time is written, in the letters of Java's SimpleDateFormat."),
     ])
 }
 

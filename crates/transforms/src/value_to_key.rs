@@ -30,7 +30,7 @@ pub(crate) fn definition() -> Definition {
             .required()
             .importance(Importance::High)
             .check(options::checked!(options::names, "fields"))
-            .doc("Field names on the record value to extract as the record key."),
+            .doc("Fields of the value that make up the key."),
         Nulls::row(),
     ])
 }

@@ -78,10 +78,10 @@ pub(crate) struct Settings {
 pub(crate) fn definition() -> Definition {
     Definition::new(vec![
         row("schemas.enable").boolean().default("true").importance(Importance::High).doc(
-            "Include schemas within each of the serialized values and keys.",
+            "Whether each record bears its schema beside the payload.",
         ),
         row("schemas.cache.size").int().default("1000").importance(Importance::High).doc(
-            "The maximum number of schemas that can be cached in this converter instance.",
+            "How many schemas are kept with what was made of them.",
         ),
         row("decimal.format")
             .default("BASE64")

@@ -205,7 +205,7 @@ fn advanced() -> Vec<Row> {
             .importance(Importance::Low)
             .group(ADVANCED, 4)
             .width(Width::Short)
-            .display("Allowing to insert explicit value for identity column in table for SQLSERVER.")
+            .display("Explicit values for identity columns of SQL Server")
             .standing(Standing::Accepted)
             .doc("Accepted. Identity columns of PostgreSQL take the record's value."),
         row("batch.size")

@@ -38,9 +38,7 @@ pub(crate) fn definition() -> Definition {
                 None => Ok(()),
             }))
             .doc(
-                "List of fields and the type to cast them to of the form field1:type,field2:type to cast fields of \
-                 Maps or Structs. A single type to cast the entire value. Valid types are int8, int16, int32, int64, \
-                 float32, float64, boolean, and string. Note that binary fields can only be cast to string.",
+                "Pairs of a field and its new type, field1:type,field2:type; a type alone is for the whole key or value. Types: int8, int16, int32, int64, float32, float64, boolean, string; bytes can become a string only.",
             ),
         Nulls::row(),
     ])

@@ -28,12 +28,12 @@ pub(crate) fn definition() -> Definition {
             .default("UTF-8")
             .importance(Importance::High)
             .check(Validator::Check(|value, _| charset(value.unwrap_or_default()).map(drop)))
-            .doc("The charset to use when creating the output string."),
+            .doc("Character set of the bytes."),
         row("fields")
             .list()
             .default("")
             .importance(Importance::High)
-            .doc("The fields to transform; empty for the whole key or value."),
+            .doc("Fields that become strings; none: the whole key or value."),
     ])
 }
 

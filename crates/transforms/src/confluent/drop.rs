@@ -28,7 +28,7 @@ pub(crate) fn definition() -> Definition {
             .default("nullify")
             .importance(Importance::Medium)
             .check(Validator::OneOfIgnoreCase(&["nullify", "retain", "validate", "force_optional"]))
-            .doc("How to handle non-null schemas: nullify sets the schema to null, retain leaves it, validate fails where it is not optional, force_optional makes it optional."),
+            .doc("What becomes of a schema: nullify removes it, retain leaves it, validate is an error where it is not optional, force_optional makes it optional."),
     ])
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn tombstone_definition() -> Definition {
             .default("warn")
             .importance(Importance::Medium)
             .check(Validator::OneOfIgnoreCase(&["warn", "ignore", "fail"]))
-            .doc("How to handle tombstones: warn and ignore drop them, fail makes them errors."),
+            .doc("What becomes of tombstones: warn and ignore drop them, fail makes them errors."),
     ])
 }
 

@@ -28,12 +28,12 @@ pub(crate) fn definition() -> Definition {
             .required()
             .importance(Importance::High)
             .check(options::checked!(check_path, "filter.condition"))
-            .doc("The criteria used to match records to be included or excluded: a JSON path, with a filter such as $[?(@.type == 'gold')]."),
+            .doc("JSON path that a record matches or not, with a filter such as $[?(@.type == 'gold')]."),
         row("filter.type")
             .required()
             .importance(Importance::High)
             .check(Validator::OneOfIgnoreCase(&["include", "exclude"]))
-            .doc("Whether the records that match are passed (include) or dropped (exclude)."),
+            .doc("Whether matching records are passed (include) or dropped (exclude)."),
         row("missing.or.null.behavior")
             .default("fail")
             .importance(Importance::Medium)

@@ -18,25 +18,26 @@ pub(crate) struct MessageTimestampRouter {
 
 pub(crate) fn definition() -> Definition {
     Definition::new(vec![
-        row("topic.format").default("${topic}-${timestamp}").importance(Importance::High).doc(
-            "Format string which can contain ${topic} and ${timestamp} as placeholders for the topic and timestamp, respectively.",
-        ),
+        row("topic.format")
+            .default("${topic}-${timestamp}")
+            .importance(Importance::High)
+            .doc("The new topic's name; ${topic} stands for the old one, ${timestamp} for the time."),
         row("topic.timestamp.format")
             .default("yyyyMMdd")
             .importance(Importance::High)
             .check(Validator::Check(|value, _| check_format("topic.timestamp.format", value)))
-            .doc("Format string for the timestamp in the topic that is compatible with java.text.SimpleDateFormat."),
+            .doc("How the time is written, in the letters of Java's SimpleDateFormat."),
         row("message.timestamp.format")
             .default("yyyy-MM-dd")
             .importance(Importance::High)
             .check(Validator::Check(|value, _| check_format("message.timestamp.format", value)))
-            .doc("Format of the message's timestamp, as of java.text.SimpleDateFormat."),
+            .doc("How a time that is text is read, in the same letters."),
         row("message.timestamp.keys")
             .list()
             .required()
             .importance(Importance::High)
             .check(options::checked!(options::names, "message.timestamp.keys"))
-            .doc("Comma-separated list of fields with the timestamp; the first one that is there is used."),
+            .doc("Fields that may bear the time; the first one that is there counts."),
     ])
 }
 

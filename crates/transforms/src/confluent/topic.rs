@@ -36,18 +36,18 @@ enum Missing {
 pub(crate) fn extract_definition() -> Definition {
     Definition::new(vec![
         row("field").default("").importance(Importance::Medium).check(Validator::Check(check_field)).doc(
-            "Field name to use as the topic name. If left blank, the entire key or value is used. For headers the \
-             header's name.",
+            "Field with the topic's name; empty: the key or value itself. For headers the header's name.",
         ),
         row("field.format")
             .default("PLAIN")
             .importance(Importance::Medium)
             .check(Validator::OneOfIgnoreCase(&["PLAIN", "JSON_PATH"]))
-            .doc("How the field is specified: by its name (PLAIN) or a path (JSON_PATH)."),
-        row("skip.missing.or.null").boolean().default("false").importance(Importance::Low).doc(
-            "How to handle missing fields and null fields, keys, and values: with true the record keeps its topic, \
-             else it is an error.",
-        ),
+            .doc("Whether field names a field (PLAIN) or is a path (JSON_PATH)."),
+        row("skip.missing.or.null")
+            .boolean()
+            .default("false")
+            .importance(Importance::Low)
+            .doc("What a missing or null name means: true keeps the record's topic, false is an error."),
     ])
 }
 
@@ -117,12 +117,12 @@ pub(crate) fn regex_definition() -> Definition {
             .aliases(&["regex"])
             .importance(Importance::High)
             .check(options::checked!(options::pattern, "topic.regex"))
-            .doc("Regular expression to use for matching."),
+            .doc("Pattern that the topic's whole name must match."),
         row("topic.replacement")
             .required()
             .aliases(&["replacement"])
             .importance(Importance::High)
-            .doc("Replacement string."),
+            .doc("New name; $1 and the like stand for groups of the pattern."),
     ])
 }
 
@@ -156,12 +156,12 @@ pub(crate) fn case_definition() -> Definition {
             .required()
             .importance(Importance::High)
             .check(Validator::OneOf(&CASES))
-            .doc("The format of the incoming topic name."),
+            .doc("Case in which the topic's name is written now."),
         row("to")
             .required()
             .importance(Importance::High)
             .check(Validator::OneOf(&CASES))
-            .doc("The format of the outgoing topic name."),
+            .doc("Case in which it is to be written."),
     ])
 }
 

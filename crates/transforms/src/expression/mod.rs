@@ -52,7 +52,7 @@ fn common_rows(mut rows: Vec<Row>) -> Definition {
         row("topic.regex")
             .importance(Importance::Low)
             .check(options::checked!(options::pattern, "topic.regex"))
-            .doc("A regex used for selecting the topics to which the transformation should be applied."),
+            .doc("Pattern of topics whose records are looked at; the others pass."),
     );
     rows.insert(
         1,
@@ -60,14 +60,14 @@ fn common_rows(mut rows: Vec<Row>) -> Definition {
             .required()
             .importance(Importance::High)
             .check(Validator::Check(|value, _| check_language(value.unwrap_or_default())))
-            .doc("An expression language used to evaluate the expression: 'cel', or 'jsr223.groovy' and 'jsr223.graal.js' for the expressions that mean the same in CEL."),
+            .doc("Language of the expression: 'cel', or 'jsr223.groovy' and 'jsr223.graal.js' for expressions that mean the same in CEL."),
     );
     rows.push(
         row("null.handling.mode")
             .default("keep")
             .importance(Importance::Medium)
             .check(Validator::OneOfIgnoreCase(&["keep", "drop", "evaluate"]))
-            .doc("How to handle records with null value. Options are: keep - records are passed (the default),drop - records are removed,evaluate - the null records are passed for evaluation."),
+            .doc("Records without a value: keep passes them, drop removes them, evaluate lets the expression decide."),
     );
     Definition::new(rows)
 }
@@ -193,7 +193,7 @@ pub(crate) fn filter_definition() -> Definition {
             .required()
             .importance(Importance::High)
             .check(options::checked!(check_expression, "condition"))
-            .doc("An expression determining whether the record should be filtered out. When evaluated to true the record is kept, when evaluated to false the record is removed."),
+            .doc("Records for which this is true are kept, the others removed."),
     ])
 }
 
@@ -232,7 +232,7 @@ pub(crate) fn router_definition() -> Definition {
             .required()
             .importance(Importance::High)
             .check(options::checked!(check_expression, "topic.expression"))
-            .doc("An expression determining the new name of the topic the record should use. When null the record is delivered to the original topic."),
+            .doc("Name of the topic to which the record goes; null leaves it where it was going."),
     ])
 }
 

@@ -64,7 +64,7 @@ pub(crate) fn format_definition() -> Definition {
             .default("wkb")
             .importance(Importance::Low)
             .check(Validator::OneOfIgnoreCase(&["wkb", "ewkb"]))
-            .doc("The target Geometry format to convert to. Options are 'wkb' and 'ewkb'"),
+            .doc("Form that geometries get: wkb or ewkb."),
     ])
 }
 
@@ -114,7 +114,9 @@ pub(crate) fn swap_definition() -> Definition {
         row("srids")
             .importance(Importance::Low)
             .check(Validator::Check(|value, _| value.map_or(Ok(vec![]), srids).map(drop)))
-            .doc("A comma-separated list of Geometry SRIDs that indicate which geometry fields should be included when swapping coordinates."),
+            .doc(
+                "Geometries with these spatial reference numbers have their coordinates swapped; none: all.",
+            ),
     ])
 }
 

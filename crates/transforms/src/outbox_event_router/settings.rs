@@ -96,23 +96,23 @@ pub(crate) fn definition() -> Definition {
             .default("aggregatetype")
             .group("Router", 1)
             .importance(Importance::Low)
-            .doc("The column which determines how the events will be routed, the value will become part of the topic name."),
+            .doc("Column whose value decides the topic."),
         row(REGEX)
             .default("(?<routedByValue>.*)")
             .group("Router", 1)
             .importance(Importance::Low)
             .check(options::checked!(options::pattern, "route.topic.regex"))
-            .doc("The default regex to use within the RegexRouter, the default capture will allow to replace the routed field into a new topic name defined in 'route.topic.replacement'."),
+            .doc("Pattern for that value; its groups serve route.topic.replacement."),
         row("route.topic.replacement")
             .default("outbox.event.${routedByValue}")
             .group("Router", 1)
             .importance(Importance::Low)
-            .doc("The name of the topic in which the events will be routed, a replacement '${routedByValue}' is available which is the value of the column configured via 'route.by.field'."),
+            .doc("Name of the topic; ${routedByValue} stands for the value of route.by.field."),
         row("route.tombstone.on.empty.payload")
             .boolean()
             .default("false")
             .group("Router", 1)
-            .doc("Whether or not an empty payload should cause a tombstone event."),
+            .doc("Whether an event without payload becomes a tombstone."),
         one_of(
             "table.op.invalid.behavior",
             "warn",
@@ -120,7 +120,7 @@ pub(crate) fn definition() -> Definition {
             "While Debezium is monitoring the table, it's expecting only to see 'create' row events, in case something else is processed this transform can log it as warning, error or stop the process.",
         ),
         row("table.expand.json.payload").boolean().default("false").group("Table", 0).doc(
-            "Whether or not to try unescaping a JSON string into real JSON.",
+            "Whether a payload that is JSON in a string becomes structured.",
         ),
         one_of(
             "table.json.payload.null.behavior",

@@ -21,18 +21,18 @@ pub(crate) fn definition() -> Definition {
             .required()
             .importance(Importance::High)
             .check(Validator::Check(|value, _| value.map_or(Ok(()), |text| zone(text).map(drop))))
-            .doc("A string that represents the timezone to which the time-based fields should be converted.The format can be geographic (e.g. America/Los_Angeles), or it can be a UTC offset in the format of +/-hh:mm, (e.g. +08:00)."),
+            .doc("Zone in which times are shown: a name (Europe/Berlin) or an offset (+08:00)."),
         row(INCLUDE)
             .list()
             .importance(Importance::High)
             .check(Validator::Check(|value, _| check_rules(INCLUDE, value)))
-            .doc("A comma-separated list of rules that specify what events should be evaluated for timezone conversion: `source:<tablename>`, `source:<tablename>:<fieldname>`, `topic:<topicname>`, `topic:<topicname>:<fieldname>` or `<matchname>:<fieldname>`."),
+            .doc("Fields to convert, as rules source:table, source:table:field, topic:name, topic:name:field or name:field; none: all."),
         row(EXCLUDE)
             .list()
             .importance(Importance::High)
             .check(Validator::Check(|value, _| check_rules(EXCLUDE, value)))
             .check(Validator::Check(check_one_list))
-            .doc("A comma-separated list of rules that specify what events should be excluded from timezone conversion, in the formats of 'include.list'."),
+            .doc("Fields to leave alone, in the same form."),
     ])
 }
 
