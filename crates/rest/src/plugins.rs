@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use connect::settings::{Properties, Row, Standing};
+use runtime::herder::Answer;
 use runtime::plugins::{self, PluginKind};
 use serde_json::{Value, json};
 
@@ -49,15 +50,16 @@ pub async fn validate(
     let configs: Vec<_> = validation
         .answers
         .iter()
-        .map(|(row, answer)| {
+        .map(|answer| {
+            let value = answer.value();
             json!({
-                "definition": row.as_ref().map(row_json),
+                "definition": definition_json(answer),
                 "value": {
-                    "name": answer.name,
-                    "value": answer.value,
-                    "recommended_values": answer.recommended,
-                    "errors": answer.errors,
-                    "visible": answer.visible,
+                    "name": value.name,
+                    "value": value.value,
+                    "recommended_values": value.recommended,
+                    "errors": value.errors,
+                    "visible": value.visible,
                 },
             })
         })
@@ -74,6 +76,21 @@ pub async fn validate(
 fn same_class(given: &str, path: &str) -> bool {
     let normalised = |class: &str| class.strip_suffix("Connector").unwrap_or(class).to_owned();
     normalised(given).ends_with(&normalised(path))
+}
+
+fn definition_json(answer: &Answer) -> Option<Value> {
+    match answer {
+        Answer::Option(row, _) => row.as_ref().map(row_json),
+        Answer::Alias(option) => {
+            let mut definition = row_json(&option.row);
+            definition["name"] = json!(option.answer.name);
+            definition["documentation"] = json!(option.doc);
+            definition["group"] = json!(option.group);
+            definition["order_in_group"] = json!(option.order_in_group);
+            definition["display_name"] = json!(option.display_name);
+            Some(definition)
+        }
+    }
 }
 
 fn row_json(row: &Row) -> Value {

@@ -25,7 +25,7 @@ use reconcile::Command;
 pub use api::{ConnectorInfo, IncludeTasks, InitialState, OnlyFailed, RestartPlan, RestartScope, WorkerInfo};
 pub use config_log::{ConnectorConfig, TargetState};
 pub use error::{ErrorKind, HerderError};
-pub use validate::Validation;
+pub use validate::{Answer, Validation};
 
 /// What every task of the worker shares.
 pub struct TaskContext {

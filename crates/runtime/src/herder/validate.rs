@@ -1,28 +1,52 @@
 //! A configuration's answers: the framework's part and the connector's, all errors together.
 
 use connect::settings::{ConfigValue, Definition, Properties, Row};
+use transforms::OptionAnswer;
 
 use super::{Herder, HerderError};
 use crate::codec::Converters;
-use crate::connector_settings::ConverterSettings;
+use crate::connector_settings::{CONNECT_VERSION, ConverterSettings};
 use crate::plugins::{self, Connector};
 
 /// What `/connector-plugins/{class}/config/validate` shows.
 pub struct Validation {
     /// As it was given.
     pub class: String,
-    pub groups: Vec<&'static str>,
-    /// The option, where it is one, and its answer.
-    pub answers: Vec<(Option<Row>, ConfigValue)>,
+    pub groups: Vec<String>,
+    pub answers: Vec<Answer>,
+}
+
+/// The answer to one option.
+pub enum Answer {
+    /// Of the framework or the connector; without a row where it is no option.
+    Option(Option<Row>, ConfigValue),
+    /// Of a transform or predicate, under its alias.
+    Alias(OptionAnswer),
+}
+
+impl Answer {
+    pub fn value(&self) -> &ConfigValue {
+        match self {
+            Self::Option(_, value) => value,
+            Self::Alias(option) => &option.answer,
+        }
+    }
+
+    fn value_mut(&mut self) -> &mut ConfigValue {
+        match self {
+            Self::Option(_, value) => value,
+            Self::Alias(option) => &mut option.answer,
+        }
+    }
 }
 
 impl Validation {
     pub fn error_count(&self) -> usize {
-        self.answers.iter().map(|(_, answer)| answer.errors.len()).sum()
+        self.answers.iter().map(|answer| answer.value().errors.len()).sum()
     }
 
     fn errors(&self) -> impl Iterator<Item = &String> {
-        self.answers.iter().flat_map(|(_, answer)| &answer.errors)
+        self.answers.iter().flat_map(|answer| &answer.value().errors)
     }
 }
 
@@ -37,19 +61,30 @@ impl Herder {
         let framework = connector.framework();
         let looked_up = self.settings().providers.resolve(config);
         let mut common = framework.resolve(&looked_up);
+        let aliases = transforms::answers(&looked_up, CONNECT_VERSION);
+        let aliases_wrong = aliases.iter().any(|option| !option.answer.errors.is_empty());
+        if !aliases_wrong && let Err(error) = transforms::Chain::new(&looked_up) {
+            common.error("transforms", error.to_string());
+        }
         self.check_common(connector, &looked_up, &mut common);
         let definition = connector.definition();
         let own = connector.validate(&looked_up).await;
+        let mut groups: Vec<String> = framework.groups().into_iter().map(str::to_owned).collect();
+        for option in &aliases {
+            if !groups.contains(&option.group) {
+                groups.push(option.group.clone());
+            }
+        }
+        groups.extend(definition.groups().into_iter().map(str::to_owned));
         let mut answers = paired(&framework, common.answers());
+        answers.extend(aliases.into_iter().map(Answer::Alias));
         answers.extend(paired(&definition, own.answers()));
         // What was looked up is secret: the answer shows what was given.
-        for (_, answer) in &mut answers {
+        for answer in answers.iter_mut().map(Answer::value_mut) {
             if config.get(&answer.name) != looked_up.get(&answer.name) {
                 answer.value = config.get(&answer.name).cloned();
             }
         }
-        let mut groups = framework.groups();
-        groups.extend(definition.groups());
         Ok(Validation { class: class.to_owned(), groups, answers })
     }
 
@@ -84,9 +119,6 @@ impl Herder {
         config: &Properties,
         common: &mut connect::settings::Resolved,
     ) {
-        if let Err(error) = transforms::Chain::new(config) {
-            common.error("transforms", error.to_string());
-        }
         let converters = ConverterSettings::new(self.settings(), config);
         if let Err(error) = Converters::new(&converters) {
             common.error("value.converter", error.to_string());
@@ -123,7 +155,7 @@ impl Herder {
     }
 }
 
-fn paired(definition: &Definition, answers: &[ConfigValue]) -> Vec<(Option<Row>, ConfigValue)> {
+fn paired(definition: &Definition, answers: &[ConfigValue]) -> Vec<Answer> {
     answers
         .iter()
         .filter(|answer| {
@@ -132,7 +164,7 @@ fn paired(definition: &Definition, answers: &[ConfigValue]) -> Vec<(Option<Row>,
                 .is_none_or(|row| row.standing != connect::settings::Standing::Internal)
                 || !answer.errors.is_empty()
         })
-        .map(|answer| (definition.row(&answer.name).cloned(), answer.clone()))
+        .map(|answer| Answer::Option(definition.row(&answer.name).cloned(), answer.clone()))
         .collect()
 }
 
