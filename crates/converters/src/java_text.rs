@@ -4,7 +4,7 @@ use connect::calendar::{date_of, weekday};
 use connect::logical::{DATE, TIME, TIMESTAMP, decimal_scale};
 use connect::{Kind, Schema, Value};
 
-use crate::decimal;
+use connect::decimal;
 
 const MILLIS_PER_DAY: i64 = 86_400_000;
 const WEEKDAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];

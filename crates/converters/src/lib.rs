@@ -1,7 +1,6 @@
 //! Record ⇄ bytes: JSON, Avro, strings, plain bytes and headers, under the class names that configurations use.
 
 mod catalog; // class name + settings -> converter
-mod decimal; // exact numbers as text
 mod json; // with and without schemas
 mod registered; // what all converters with a registry share
 mod avro_converter; // Confluent's Avro

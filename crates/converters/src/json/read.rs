@@ -13,7 +13,7 @@ use super::schema_text::is_decimal;
 use super::settings::{Dialect, Nulls, Style};
 use super::text::write_string;
 use super::union::{Branch, read_entries, read_union};
-use crate::decimal;
+use connect::decimal;
 
 /// How values of one schema are read.
 #[derive(Debug)]

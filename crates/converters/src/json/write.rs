@@ -5,7 +5,7 @@ use connect::{Kind, Schema, TaskError, Value};
 
 use super::settings::{DecimalFormat, Dialect, Nulls, Style};
 use super::text::{write_base64, write_double, write_float, write_integer, write_string};
-use crate::decimal;
+use connect::decimal;
 
 /// How a value of one schema is written.
 #[derive(Debug)]

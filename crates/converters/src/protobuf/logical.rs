@@ -5,7 +5,7 @@ use connect::{Blob, TaskError, Value};
 use num_bigint::BigInt;
 
 use super::wire::{DELIMITED, Reader, VARINT, delimited, malformed, varint};
-use crate::decimal;
+use connect::decimal;
 
 const MILLIS_PER_SECOND: i64 = 1000;
 const MILLIS_PER_DAY: i64 = 86_400_000;
