@@ -19,6 +19,9 @@ use crate::schema::{Hash, StoredSchema, hash};
 use crate::state::{Scope, State, Version};
 use crate::values::{Mode, SchemaValue};
 
+/// Registries that write at the same moment are few, and each attempt lets one of them through.
+const RACES_MAX: usize = 20;
+
 /// What every handler shares.
 pub(crate) struct Core {
     pub state: Shared,
@@ -160,16 +163,25 @@ impl Core {
             }
         }
         let _writing = self.writing.lock().await;
-        self.log.catch_up().await?;
-        let (version, records) = {
+        for _ in 0..RACES_MAX {
+            self.log.catch_up().await?;
+            let (version, records) = {
+                let state = read(&self.state);
+                match self.decide(&state, subject, request, normalize)? {
+                    Decision::Known(version) => return Ok(registered(&version)),
+                    Decision::New { version, records } => (version, records),
+                }
+            };
+            self.log.append(records).await?;
+            // A registry of another worker may have given the same id in the same moment: the topic's order decides,
+            // and who came second takes another one. Its record is replaced, since its key is the same.
             let state = read(&self.state);
-            match self.decide(&state, subject, request, normalize)? {
-                Decision::Known(version) => return Ok(registered(&version)),
-                Decision::New { version, records } => (version, records),
+            let is_ours = |schema: &Arc<StoredSchema>| schema.hash == version.schema.hash;
+            if state.schema(version.schema.id).is_some_and(is_ours) {
+                return Ok(registered(&version));
             }
-        };
-        self.log.append(records).await?;
-        Ok(registered(&version))
+        }
+        Err(ApiError::Store("other registries took each id first".to_owned()))
     }
 
     fn normalizes(&self, subject: &str) -> bool {

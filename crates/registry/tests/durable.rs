@@ -181,6 +181,38 @@ async fn ids_are_never_given_twice() {
     rig.stop().await;
 }
 
+/// Two workers on one cluster: an id that both give in the same moment stands for the schema that the topic has first.
+#[tokio::test(flavor = "multi_thread")]
+async fn registries_side_by_side_give_different_ids() {
+    let folder = tempfile::tempdir().unwrap();
+    let rig = Rig::start(folder.path()).await;
+    let other = registry::serve(&Settings::new("127.0.0.1:0", rig.kafka.clone())).await.unwrap();
+    let addresses = [rig.registry.as_ref().unwrap().address(), other.address()];
+    let mut registered = vec![];
+    for round in 0..20 {
+        let both = addresses.iter().enumerate().map(|(at, address)| {
+            let schema = format!(
+                r#"{{"type":"record","name":"R{round}_{at}","fields":[{{"name":"a","type":"int"}}]}}"#
+            );
+            let url = format!("http://{address}/subjects/s{round}-{at}/versions");
+            let request = rig.http.post(url).json(&json!({"schema": &schema}));
+            async move {
+                let answer: Json = request.send().await.unwrap().json().await.unwrap();
+                (answer["id"].as_i64().unwrap_or_else(|| panic!("{answer}")), schema)
+            }
+        });
+        registered.extend(futures::future::join_all(both).await);
+    }
+    let ids: std::collections::BTreeSet<_> = registered.iter().map(|(id, _)| *id).collect();
+    assert_eq!(ids.len(), registered.len(), "{registered:?}");
+    for (id, schema) in &registered {
+        let (status, answer) = rig.get(&format!("/schemas/ids/{id}")).await;
+        assert_eq!((status, answer["schema"].as_str()), (200, Some(schema.as_str())), "{id}");
+    }
+    other.stop().await;
+    rig.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn metadata_are_part_of_a_schema() {
     let folder = tempfile::tempdir().unwrap();
