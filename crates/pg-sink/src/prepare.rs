@@ -26,11 +26,11 @@ pub struct PlanKey {
 #[derive(Clone, Debug)]
 pub enum Planned {
     Ready(Arc<Plan>),
-    /// Nothing: a tombstone for a table that is not there, for now.
+    /// Nothing: a tombstone for a table that is not there; it is looked for again then.
     Skip {
         until: Instant,
     },
-    /// Nothing can be done with them, for now.
+    /// Nothing can be done with them; the table is looked at again then.
     Refused {
         why: Arc<str>,
         until: Instant,

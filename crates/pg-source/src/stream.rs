@@ -339,36 +339,7 @@ impl Stream {
                 }
             }
             Message::Origin { lsn, name } => self.origin = Some((name.into(), lsn.0)),
-            Message::Truncate { relations, .. } => {
-                let wanted = self.count_event(lsn)?;
-                if context.settings.skipped.truncate || (!wanted && self.metadata.is_none()) {
-                    return Ok(());
-                }
-                let place = self.place(lsn);
-                for relation in relations {
-                    if let Some(table) = self.table(relation, context)? {
-                        let start = out.records.len();
-                        context.envelopes.truncate(&table, &place, &mut out.records);
-                        if let Some(metadata) = &mut self.metadata {
-                            count_records(
-                                metadata,
-                                &table,
-                                lsn,
-                                context.envelopes,
-                                &mut out.records[start..],
-                            );
-                            if !wanted {
-                                out.records.truncate(start);
-                                context.envelopes.take_back(start);
-                                continue;
-                            }
-                        }
-                        context.metrics.seen(Op::Truncate, place.time_micros);
-                        out.position =
-                            Some(Position::Stream(self.event_position(lsn, MessageType::Truncate)));
-                    }
-                }
-            }
+            Message::Truncate { relations, .. } => self.truncated(relations, lsn, context, out)?,
             Message::Logical { transactional, lsn: message_lsn, prefix, content } => {
                 let known = if transactional {
                     !self.count_event(lsn)?
@@ -379,6 +350,37 @@ impl Stream {
             }
             // Types are looked up in the catalogue when a relation needs them.
             _ => {}
+        }
+        Ok(())
+    }
+
+    fn truncated(
+        &mut self,
+        relations: Vec<u32>,
+        lsn: u64,
+        context: &mut Context<'_>,
+        out: &mut Output,
+    ) -> Result<(), TaskError> {
+        let wanted = self.count_event(lsn)?;
+        if context.settings.skipped.truncate || (!wanted && self.metadata.is_none()) {
+            return Ok(());
+        }
+        let place = self.place(lsn);
+        for relation in relations {
+            if let Some(table) = self.table(relation, context)? {
+                let start = out.records.len();
+                context.envelopes.truncate(&table, &place, &mut out.records);
+                if let Some(metadata) = &mut self.metadata {
+                    count_records(metadata, &table, lsn, context.envelopes, &mut out.records[start..]);
+                    if !wanted {
+                        out.records.truncate(start);
+                        context.envelopes.take_back(start);
+                        continue;
+                    }
+                }
+                context.metrics.seen(Op::Truncate, place.time_micros);
+                out.position = Some(Position::Stream(self.event_position(lsn, MessageType::Truncate)));
+            }
         }
         Ok(())
     }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::registered::scrubbed;
+
 pub(super) const NAMESPACE: &str = "io.confluent.connect.avro";
 pub(super) const DEFAULT_NAME: &str = "ConnectDefault";
 pub(super) const DEFAULT_FULL_NAME: &str = "io.confluent.connect.avro.ConnectDefault";
@@ -56,19 +58,7 @@ impl Scrub {
         if self == Self::No || is_valid(name) || name.is_empty() {
             return Cow::Borrowed(name);
         }
-        let mut out = String::new();
-        if name.starts_with(|first: char| first.is_ascii_digit()) {
-            out.push('x');
-        }
-        for byte in name.bytes() {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => out.push(char::from(byte)),
-                // What URL encoding leaves alone, or turns into a plus, is no part of a name either.
-                b'.' | b'-' | b'*' | b' ' => out.push('_'),
-                other => out.push_str(&format!("_{other:02X}")),
-            }
-        }
-        Cow::Owned(out)
+        Cow::Owned(scrubbed(name, name.starts_with(|first: char| first.is_ascii_digit()).then_some('x')))
     }
 
     /// A name with dots: each part by itself.

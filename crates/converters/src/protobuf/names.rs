@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use connect::{Kind, Schema};
 
 use super::settings::Scrub;
+use crate::registered::scrubbed;
 
 /// Parameter of a string or number that is an enum: its name; each symbol has a parameter behind it with its number.
 pub(super) const ENUM: &str = "io.confluent.connect.protobuf.Enum";
@@ -66,18 +67,8 @@ impl Scrub {
         if self == Self::No || name.is_empty() || (starts_well && name.chars().all(is_word)) {
             return Cow::Borrowed(name);
         }
-        let mut out = String::new();
-        if name.starts_with(|first: char| first.is_ascii_digit() || first == '_') {
-            out.push('x');
-        }
-        for byte in name.bytes() {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => out.push(char::from(byte)),
-                b'.' | b'-' | b'*' | b' ' => out.push('_'),
-                other => out.push_str(&format!("_{other:02X}")),
-            }
-        }
-        Cow::Owned(out)
+        let starts_badly = name.starts_with(|first: char| first.is_ascii_digit() || first == '_');
+        Cow::Owned(scrubbed(name, starts_badly.then_some('x')))
     }
 }
 

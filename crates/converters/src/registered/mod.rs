@@ -7,8 +7,10 @@
 mod settings; // options of Confluent's serialisers, the same for all formats
 mod tls; // certificates and keys from options
 mod subject; // under which subject a schema is registered
+mod scrub; // names that a format does not accept
 mod session; // what is asked of the registry
 mod converter; // the contract
 
 pub(crate) use converter::{Format, PayloadReader, PayloadWriter, RegisteredConverter};
+pub(crate) use scrub::scrubbed;
 pub(crate) use settings::rows;
