@@ -28,6 +28,8 @@ mod lag; // how far the server is ahead
 mod metrics; // what is counted
 mod preflight; // what is missing at the database
 mod failure; // PostgreSQL's failures -> what may be done
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing; // a door for the fuzz targets
 
 pub use settings::{definition, validate_boxed as validate};
 pub use task::task;
