@@ -265,7 +265,8 @@ impl Stream {
         let skipped = context.settings.skipped;
         let skip = match op {
             Op::Create => skipped.create,
-            Op::Update => skipped.update,
+            // With the old row the key may have changed: that is a delete and a create.
+            Op::Update => skipped.update && old.is_none(),
             _ => skipped.delete,
         };
         // What was sent before is made again only to be counted.
@@ -277,7 +278,7 @@ impl Stream {
             return Ok(None);
         };
         let place = self.place(lsn);
-        let event = Event { op, old, buffer, place: &place };
+        let event = Event { op, old, buffer, place: &place, skipped };
         let start = out.records.len();
         let made = row_event(&table, &self.tuples, &event, context.envelopes, &mut out.records);
         if let Some(metadata) = &mut self.metadata {

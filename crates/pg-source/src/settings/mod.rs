@@ -13,7 +13,7 @@ pub use definition::definition;
 pub use modes::{AfterSnapshot, Guardrail, LostPosition, SnapshotData};
 pub use typed::{
     AutocreateMode, BinaryMode, ConvertingFailure, DecimalMode, HstoreMode, IntervalMode, NameAdjustment,
-    ProcessingFailure, Settings, TimeMode, ValueModes,
+    Operations, ProcessingFailure, Settings, TimeMode, ValueModes,
 };
 
 use connect::TaskError;
