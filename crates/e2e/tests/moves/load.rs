@@ -15,7 +15,7 @@ use tokio_postgres::Client;
 pub const TABLES: [&str; 2] = ["accounts", "lines"];
 const WRITERS: i64 = 3;
 /// Between two transactions of a writer: both connectors must be able to follow on two cores.
-const PAUSE: Duration = Duration::from_millis(12);
+const PAUSE: Duration = Duration::from_millis(60);
 
 /// `version` is new with every write, so that a change is known by its key and version.
 pub const SCHEMA: &str = "
