@@ -83,7 +83,7 @@ impl JavaConnect {
         guard::at_end(&format!("grep -q {mark} /proc/{pid}/cmdline && kill -9 {pid}"))?;
         let rest = Rest::new(format!("http://127.0.0.1:{port}"));
         let connect = Self { child, rest, dir: dir.to_owned() };
-        let ready = eventually("Kafka Connect answers", Duration::from_secs(120), || async {
+        let ready = eventually("Kafka Connect answers", Duration::from_secs(240), || async {
             let answer = connect.rest.get("/connectors").await?;
             Ok((answer.status == 200).then_some(()))
         });

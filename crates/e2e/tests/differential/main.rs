@@ -55,3 +55,28 @@ async fn debezium_and_ours_write_the_same() -> Result<()> {
     }
     Ok(())
 }
+
+/// What Debezium wrote is the order of all changes: ours may go back in it after a kill, and leaves nothing out.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_moment_ours_leaves_nothing_out() -> Result<()> {
+    let mut rig = Rig::start().await?;
+    for seed in seeds() {
+        println!("killed: TIDEGATE_SEED={seed}");
+        let mut round = Round::open(&mut rig, seed, Range::Rows).await?;
+        round.open_sink().await?;
+        for _ in 0..given("TIDEGATE_STEPS").unwrap_or(6) {
+            round.step_with_kill().await?;
+        }
+        round.mark().await?;
+        let records = round.records().await?;
+        println!("{}", round.summary(&records));
+        if let Some(text) = difference(&records[0], &records[1], Repeats::Allowed) {
+            bail!("TIDEGATE_SEED={seed}: {text}\n  statements: {}", round.keep()?);
+        }
+        if let Err(error) = round.wait_sink_equal().await {
+            bail!("TIDEGATE_SEED={seed}: {error:#}\n  statements: {}", round.keep()?);
+        }
+        round.close().await?;
+    }
+    Ok(())
+}

@@ -63,3 +63,37 @@ pub fn connector(name: &str, port: u16, database: &str, chosen: &Map<String, Val
     config.extend(own.as_object().cloned().unwrap_or_default());
     json!({ "name": name, "config": config })
 }
+
+/// Values that a sink can bring back as they were.
+pub fn for_sink() -> Map<String, Value> {
+    let options = json!({
+        "interval.handling.mode": "string",
+        "value.converter": "org.apache.kafka.connect.json.JsonConverter",
+        // A NULL would be the column's default.
+        "value.converter.replace.null.with.default": "false",
+    });
+    options.as_object().cloned().unwrap_or_default()
+}
+
+/// The sink of a round: its topics into tables of their names, in the database of its name and an `s`.
+pub fn sink(name: &str, port: u16) -> Value {
+    json!({ "name": format!("{name}s"), "config": {
+        "connector.class": "io.confluent.connect.jdbc.JdbcSinkConnector",
+        "topics.regex": format!("{name}\\.public\\.t.*"),
+        "connection.url": format!("jdbc:postgresql://127.0.0.1:{port}/{name}s"),
+        "connection.user": USER,
+        "connection.password": PASSWORD,
+        "insert.mode": "upsert",
+        "pk.mode": "record_key",
+        "delete.enabled": "true",
+        "value.converter": "org.apache.kafka.connect.json.JsonConverter",
+        "value.converter.replace.null.with.default": "false",
+        "transforms": "unwrap,table",
+        "transforms.unwrap.type": "io.debezium.transforms.ExtractNewRecordState",
+        "transforms.unwrap.drop.tombstones": "false",
+        "transforms.unwrap.replace.null.with.default": "false",
+        "transforms.table.type": "org.apache.kafka.connect.transforms.RegexRouter",
+        "transforms.table.regex": format!("{name}\\.public\\.(.*)"),
+        "transforms.table.replacement": "$1",
+    }})
+}

@@ -69,6 +69,8 @@ pub struct Round<'a> {
     markers: usize,
     statements: Vec<String>,
     refused: usize,
+    schema: String,
+    sink: Option<Client>,
 }
 
 impl<'a> Round<'a> {
@@ -78,7 +80,10 @@ impl<'a> Round<'a> {
         let sessions = [rig.cluster.connect(&name).await?, rig.cluster.connect(&name).await?];
         let mut workload = Workload::new(seed, range);
         let text = workload.text_column();
-        let chosen = options::chosen(workload.random(), &text);
+        let chosen = match range {
+            Range::Everything => options::chosen(workload.random(), &text),
+            Range::Rows => options::for_sink(),
+        };
         // The topics bear the round's name as well.
         let follow = |bootstrap: &str| {
             Topics::follow(bootstrap, &format!("reads-{name}"), &format!("{name}\\.public\\.marker"))
@@ -94,10 +99,12 @@ impl<'a> Round<'a> {
             markers: 0,
             statements: vec![format!("-- options: {}", serde_json::Value::Object(chosen.clone()))],
             refused: 0,
+            schema: String::new(),
+            sink: None,
             rig,
         };
-        let schema = round.workload.schema();
-        for statement in schema.split('\n') {
+        round.schema = round.workload.schema();
+        for statement in round.schema.clone().split('\n') {
             round.run(0, &Action::Sql(statement.to_owned())).await?;
         }
         for action in round.workload.first_rows() {
@@ -153,6 +160,62 @@ impl<'a> Round<'a> {
             for statement in sql.split('\n') {
                 self.run(0, &Action::Sql(statement.to_owned())).await?;
             }
+        }
+        Ok(())
+    }
+
+    /// The worker is killed in the middle of transactions, and comes back in the middle of others.
+    pub async fn step_with_kill(&mut self) -> Result<()> {
+        self.transactions().await?;
+        // Anything from nothing at all to all of it is in Kafka, and any part of that in the offsets.
+        tokio::time::sleep(Duration::from_millis(self.workload.random().below(150) as u64)).await;
+        self.rig.worker.kill()?;
+        self.transactions().await?;
+        self.rig.worker.restart().await?;
+        self.transactions().await
+    }
+
+    /// The sink of ours, into a database with the same tables.
+    pub async fn open_sink(&mut self) -> Result<()> {
+        let name = format!("{}s", self.name);
+        self.rig.cluster.database(&name, "").await?;
+        let sink = self.rig.cluster.connect(&name).await?;
+        sink.batch_execute(&self.schema).await?;
+        self.rig.worker.rest.create(&options::sink(&self.name, self.rig.cluster.port)).await?;
+        self.sink = Some(sink);
+        Ok(())
+    }
+
+    /// Waits until the sink's tables have the source's rows.
+    pub async fn wait_sink_equal(&self) -> Result<()> {
+        let sink = self.sink.as_ref().context("the sink is open")?;
+        let name = format!("{}s", self.name);
+        for table in self.workload.tables() {
+            let sql = format!("SELECT t::text FROM {} t ORDER BY 1", table.name);
+            eventually(&format!("{} is equal", table.name), MARKER_WITHIN, || async {
+                let status = self.rig.worker.rest.get(&format!("/connectors/{name}/status")).await?.body;
+                if status["tasks"][0]["state"] == "FAILED" {
+                    bail!("the sink failed: {}", status["tasks"][0]["trace"]);
+                }
+                let rows = async |client: &Client| -> Result<Vec<String>> {
+                    Ok(client.query(&sql, &[]).await?.iter().map(|row| row.get(0)).collect())
+                };
+                let (from, to) = (rows(&self.sessions[0]).await?, rows(sink).await?);
+                let at = (0..from.len().max(to.len())).find(|at| from.get(*at) != to.get(*at));
+                match at {
+                    None => Ok(Some(())),
+                    Some(at) => {
+                        let [from_row, to_row] = [&from, &to].map(|rows| rows.get(at).cloned().unwrap_or_default());
+                        let (from_part, to_part) = different_part(&from_row, &to_row);
+                        bail!(
+                            "{} and {} rows; row {at} has {from_part} at the source and {to_part} at the sink",
+                            from.len(),
+                            to.len(),
+                        )
+                    }
+                }
+            })
+            .await?;
         }
         Ok(())
     }
@@ -257,6 +320,9 @@ impl<'a> Round<'a> {
     }
 
     pub async fn close(self) -> Result<()> {
+        if self.sink.is_some() {
+            self.rig.worker.rest.delete(&format!("{}s", self.name)).await?;
+        }
         for side in ["r", "o"] {
             self.rest(side).delete(&format!("{}{side}", self.name)).await?;
         }
@@ -280,4 +346,11 @@ fn has_marker(records: &Records, name: &str, number: usize) -> bool {
     let key = format!(r#""payload":{{"n":{number}}}"#);
     let is_it = |record: &Recorded| record.key.as_deref().is_some_and(|text| text.contains(&key));
     records.get(&topic).is_some_and(|records| records.iter().rev().any(is_it))
+}
+
+/// What is around the first character that differs.
+fn different_part(one: &str, other: &str) -> (String, String) {
+    let common = one.chars().zip(other.chars()).take_while(|(one, other)| one == other).count();
+    let part = |text: &str| text.chars().skip(common.saturating_sub(40)).take(80).collect();
+    (part(one), part(other))
 }

@@ -39,6 +39,7 @@ impl Workload {
         let mut tables: Vec<Table> = (0..TABLES).map(|number| Table::random(number, &mut r)).collect();
         if range == Range::Rows {
             tables.retain(|table| table.key != Key::None);
+            tables.iter_mut().for_each(Table::without_one_way);
         }
         Self { r, range, tables, tables_made: TABLES }
     }
@@ -60,6 +61,10 @@ impl Workload {
         });
         let columns: Vec<String> = columns.collect();
         if columns.is_empty() { "none".to_owned() } else { self.r.pick(&columns).clone() }
+    }
+
+    pub fn tables(&self) -> &[Table] {
+        &self.tables
     }
 
     /// Types and tables.
@@ -134,7 +139,7 @@ impl Workload {
                 format!("UPDATE {name} SET {set} WHERE {condition}")
             }
             14..=16 => format!("DELETE FROM {name} WHERE {}", self.condition(&table)),
-            17 | 18 => {
+            17 | 18 if self.range == Range::Everything || !table.loses_values_with_its_key() => {
                 let (old, new) = (self.some_id(&table), table.next_id);
                 self.tables[at].next_id += 1;
                 format!("UPDATE {name} SET id = {new} WHERE id = {old}")
