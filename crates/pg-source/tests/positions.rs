@@ -197,3 +197,35 @@ async fn a_truncate_of_many_tables_has_one_lsn() {
     assert!(pairs_at_one_lsn(&sent) >= 2 + 1 + 1);
     goes_on_from_every_position("at_truncate", &sent).await;
 }
+
+/// The offset of a source that has sent one row, with one member changed.
+async fn refused(case: &str, member: &str, value: serde_json::Value, message: &str) {
+    let session = cluster().database(case).await;
+    session.batch_execute("CREATE TABLE a (id int PRIMARY KEY)").await.unwrap();
+    let mut source = Source::new(cluster().properties(case, case, &[]));
+    source.start().await.unwrap();
+    session.batch_execute("INSERT INTO a VALUES (1)").await.unwrap();
+    source.until(1).await.unwrap();
+    source.stop().await;
+    wait_for_free_slot(case).await;
+    let position = source.offset.as_mut().unwrap();
+    std::sync::Arc::make_mut(&mut position.offset).insert(member.to_owned(), value);
+    let error = source.start().await.expect_err("the position is another server's");
+    assert!(error.message.contains(message), "{error}");
+    assert!(error.hint.as_deref().unwrap_or_default().contains("trust_slot"), "{error}");
+    source.configure("offset.mismatch.strategy", "trust_slot");
+    source.start().await.unwrap();
+    session.batch_execute("INSERT INTO a VALUES (2)").await.unwrap();
+    source.until(2).await.unwrap();
+    source.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn positions_of_another_server_are_refused() {
+    refused("of_another", "tidegate_server", "1/1".into(), "system identifier 1,").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn positions_behind_the_end_of_the_wal_are_refused() {
+    refused("of_a_later", "lsn_commit", (1_u64 << 40).into(), "behind the end of the server's WAL").await;
+}

@@ -10,7 +10,7 @@ use e2e::eventually::eventually;
 use e2e::golden::{clean_up, scratch};
 use e2e::ports;
 use e2e::postgres::{Cluster, ClusterOptions, PASSWORD, USER};
-use e2e::topics::Topics;
+use e2e::topics::{Records, Topics};
 use e2e::worker::{Worker, WorkerOptions};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -83,9 +83,9 @@ async fn on(version: u32) -> Result<()> {
         .await?;
     wait_until_equal(&worker, &source, &sink, "the stream").await?;
 
-    put(&worker, "stop").await?;
+    put(&worker, "source", "stop").await?;
     source.batch_execute(&format!("INSERT INTO t VALUES (6, {ROW}); DELETE FROM t WHERE id = 4")).await?;
-    put(&worker, "resume").await?;
+    put(&worker, "source", "resume").await?;
     wait_until_equal(&worker, &source, &sink, "what happened while it was stopped").await?;
 
     let mut beats = Topics::follow(&worker.bootstrap, "reads-heartbeats", "__debezium-heartbeat\\.v")?;
@@ -128,13 +128,22 @@ async fn from_a_standby(primary: &Cluster, worker: &Worker, dir: &Path) -> Resul
         Ok(at_standby.query_opt(sql, &[]).await?.map(drop))
     })
     .await?;
+    let has = |records: &Records, id: u32| {
+        let key = format!(r#""payload":{{"id":{id}}}"#);
+        records.values().flatten().any(|record| record.key.as_deref().is_some_and(|text| text.contains(&key)))
+    };
     let mut topics = Topics::follow(&worker.bootstrap, "reads-standby", "standby\\.public\\.t")?;
     at_primary.batch_execute("INSERT INTO t (id) VALUES (77)").await?;
-    let seen = topics.until("a row of the primary", WITHIN, |records| {
-        let is_it = |key: &str| key.contains(r#""payload":{"id":77}"#);
-        records.values().flatten().any(|record| record.key.as_deref().is_some_and(is_it))
-    });
-    seen.await?;
+    topics.until("a row of the primary", WITHIN, |records| has(records, 77)).await?;
+    // Promoted, it goes on: its history has all that was sent.
+    primary.stop("fast")?;
+    standby.promote()?;
+    at_standby.batch_execute("INSERT INTO t (id) VALUES (78)").await?;
+    topics.until("a row after the promotion", WITHIN, |records| has(records, 78)).await?;
+    put(worker, "standby", "stop").await?;
+    at_standby.batch_execute("INSERT INTO t (id) VALUES (79)").await?;
+    put(worker, "standby", "resume").await?;
+    topics.until("a row after a restart", WITHIN, |records| has(records, 79)).await?;
     worker.rest.delete("standby").await?;
     Ok(())
 }
@@ -179,12 +188,12 @@ fn sink_connector(port: u16) -> Value {
     }})
 }
 
-async fn put(worker: &Worker, verb: &str) -> Result<()> {
-    let answer = worker.rest.call(Method::PUT, &format!("/connectors/source/{verb}"), None).await?;
+async fn put(worker: &Worker, name: &str, verb: &str) -> Result<()> {
+    let answer = worker.rest.call(Method::PUT, &format!("/connectors/{name}/{verb}"), None).await?;
     ensure!(answer.status < 300, "{verb} was answered with {}", answer.status);
     if verb == "stop" {
         eventually("the source is stopped", WITHIN, || async {
-            Ok(worker.rest.states("source").await?.1.is_empty().then_some(()))
+            Ok(worker.rest.states(name).await?.1.is_empty().then_some(()))
         })
         .await?;
     }
