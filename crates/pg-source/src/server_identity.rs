@@ -11,11 +11,13 @@ use serde_json::{Map, Value as Json};
 use crate::failure;
 use crate::position::Resume;
 use crate::settings::Settings;
+use crate::slot::Server;
 
 /// Our key in the offset, which Debezium passes over: `<system identifier>/<timeline>`.
 const SERVER: &str = "tidegate_server";
 
-/// System identifier and timeline of the server that positions are of.
+/// System identifier and timeline of the server that positions are of. A standby may be promoted while it streams: the
+/// timeline of its positions is not known, and 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerIdentity(Arc<str>);
 
@@ -28,8 +30,9 @@ impl ServerIdentity {
         offset.insert(SERVER.to_owned(), (*self.0).into());
     }
 
-    fn of(system: &SystemIdentity) -> Self {
-        Self(format!("{}/{}", system.system_id, system.timeline).into())
+    fn of(system: &SystemIdentity, server: &Server) -> Self {
+        let timeline = if server.in_recovery { 0 } else { system.timeline };
+        Self(format!("{}/{timeline}", system.system_id).into())
     }
 
     fn system(&self) -> &str {
@@ -44,17 +47,18 @@ impl ServerIdentity {
 /// Asks the server who it is, and refuses to go on from a position that cannot be one of its own.
 pub async fn check(
     settings: &Settings,
+    server: &Server,
     stored: Option<&ServerIdentity>,
     resume: Option<&Resume>,
 ) -> Result<ServerIdentity, TaskError> {
     let connect = settings.connect.named("Debezium Server Identity");
     let mut connection = ReplicationConnection::connect(&connect).await.map_err(failure::from_pg)?;
     let system = connection.identify_system().await.map_err(failure::from_pg)?;
-    let own = ServerIdentity::of(&system);
+    let own = ServerIdentity::of(&system, server);
     if let Some(resume) = resume.filter(|_| settings.mismatch.is_checked()) {
         if let Some(stored) = stored.filter(|stored| **stored != own) {
-            let history = match system.timeline {
-                1 => String::new(),
+            let history = match own.timeline() {
+                0 | 1 => String::new(),
                 timeline => history(&mut connection, timeline).await?,
             };
             compare(stored, &own, &history, resume.done_before)?;
@@ -94,6 +98,9 @@ fn compare(
             stored.system(),
             own.system()
         )));
+    }
+    if stored.timeline() == 0 || own.timeline() == 0 {
+        return Ok(());
     }
     let left = history.lines().find_map(|line| {
         let mut words = line.split_whitespace();
@@ -146,6 +153,7 @@ mod tests {
         check("7/1", "7/3", 0x300_0149, Some("promoted at 0/3000148"));
         check("7/2", "7/3", 0x400_0000, None);
         check("7/4", "7/3", 0x400_0000, Some("timeline 4, which is not in the history"));
+        check("7/0", "7/3", 0x400_0000, None);
         check("7/1", "8/1", 1, Some("system identifier 7"));
     }
 }

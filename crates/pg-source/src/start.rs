@@ -102,7 +102,7 @@ pub async fn start(
     };
     check_existing(&session, settings, existing.as_ref(), &stored).await?;
     let resume = if let Stored::Resume(resume) = &stored { Some(resume) } else { None };
-    let identity = server_identity::check(settings, past.server.as_ref(), resume).await?;
+    let identity = server_identity::check(settings, &server, past.server.as_ref(), resume).await?;
     let stored = trusted(settings, existing.as_ref(), stored);
     let publication = plan_publication(&session, &server, settings, &candidates).await?;
     let snapshot_wanted =

@@ -18,14 +18,13 @@ const CHOICES: &[(&str, &[&str])] = &[
     ("provide.transaction.metadata", &["false", "true"]),
     ("skipped.operations", &["t", "none", "u", "d,t"]),
     ("include.unknown.datatypes", &["false", "true"]),
-    ("column.propagate.source.type", &["", ".*"]),
     ("skip.messages.without.change", &["false", "true"]),
     ("unavailable.value.placeholder", &["__debezium_unavailable_value", "gone"]),
     ("schema.name.adjustment.mode", &["none", "avro"]),
 ];
 
 /// Every option has its default in most rounds.
-pub fn chosen(r: &mut Random, text_column: &str) -> Map<String, Value> {
+pub fn chosen(r: &mut Random, text_column: &str, scalar_columns: &str) -> Map<String, Value> {
     let mut options = Map::new();
     for (name, values) in CHOICES {
         if r.percent(35) {
@@ -39,6 +38,9 @@ pub fn chosen(r: &mut Random, text_column: &str) -> Map<String, Value> {
         ["column.truncate.to.7.chars", "column.mask.with.5.chars", "column.mask.hash.v2.SHA-256.with.salt.S"];
     if r.percent(30) {
         options.insert((*r.pick(&mappers)).to_owned(), json!(text_column));
+    }
+    if r.percent(20) {
+        options.insert("column.propagate.source.type".to_owned(), json!(scalar_columns));
     }
     options
 }

@@ -79,9 +79,9 @@ impl<'a> Round<'a> {
         rig.cluster.database(&name, "").await?;
         let sessions = [rig.cluster.connect(&name).await?, rig.cluster.connect(&name).await?];
         let mut workload = Workload::new(seed, range);
-        let text = workload.text_column();
+        let (text, scalars) = workload.named_columns();
         let chosen = match range {
-            Range::Everything => options::chosen(workload.random(), &text),
+            Range::Everything => options::chosen(workload.random(), &text, &scalars),
             Range::Rows => options::for_sink(),
         };
         // The topics bear the round's name as well.

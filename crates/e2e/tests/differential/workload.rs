@@ -48,19 +48,21 @@ impl Workload {
         &mut self.r
     }
 
-    /// A column that can be cut and masked, as options name it.
-    pub fn text_column(&mut self) -> String {
+    /// Columns as options name them: one that can be cut and masked, and all whose length is the same in snapshot and
+    /// stream.
+    pub fn named_columns(&mut self) -> (String, String) {
         let is_text =
-            |column: &&Column| ["text", "varchar(20)", "varchar(40)", "char(5)"].contains(&column.kind.sql);
-        let columns = self.tables.iter().flat_map(|table| {
-            table
-                .columns
-                .iter()
-                .filter(is_text)
-                .map(|column| format!("public\\.{}\\.{}", table.name, column.name))
-        });
-        let columns: Vec<String> = columns.collect();
-        if columns.is_empty() { "none".to_owned() } else { self.r.pick(&columns).clone() }
+            |column: &Column| ["text", "varchar(20)", "varchar(40)", "char(5)"].contains(&column.kind.sql);
+        let named = |chosen: &dyn Fn(&Column) -> bool| -> Vec<String> {
+            let of_table = |table: &Table| {
+                let columns = table.columns.iter().filter(|column| chosen(column));
+                columns.map(|column| format!("public\\.{}\\.{}", table.name, column.name)).collect::<Vec<_>>()
+            };
+            self.tables.iter().flat_map(of_table).collect()
+        };
+        let (texts, scalars) = (named(&is_text), named(&|column| !column.kind.sql.ends_with("[]")));
+        let text = if texts.is_empty() { "none".to_owned() } else { self.r.pick(&texts).clone() };
+        (text, scalars.join(","))
     }
 
     pub fn tables(&self) -> &[Table] {

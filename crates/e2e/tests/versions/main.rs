@@ -143,6 +143,7 @@ async fn from_a_standby(primary: &Cluster, worker: &Worker, dir: &Path) -> Resul
     put(worker, "standby", "stop").await?;
     at_standby.batch_execute("INSERT INTO t (id) VALUES (79)").await?;
     put(worker, "standby", "resume").await?;
+    check_running(worker, "standby").await?;
     topics.until("a row after a restart", WITHIN, |records| has(records, 79)).await?;
     worker.rest.delete("standby").await?;
     Ok(())
