@@ -90,7 +90,7 @@ impl JavaKafka {
     async fn wait(&self) -> Result<()> {
         let settings = kafka::ClientSettings::new([("bootstrap.servers", self.bootstrap.as_str())]);
         let admin = kafka::Admin::new(&settings)?;
-        eventually("Kafka answers", Duration::from_secs(60), || async {
+        eventually("Kafka answers", Duration::from_secs(180), || async {
             Ok(admin.cluster_id(Duration::from_secs(1)).await)
         })
         .await

@@ -72,7 +72,14 @@ impl Cluster {
     /// # Errors
     /// No programs, no permission, or the port is taken.
     pub async fn create(dir: &Path, options: &ClusterOptions<'_>) -> Result<Self> {
-        let bin = programs()?;
+        Self::create_with(&programs()?, dir, options).await
+    }
+
+    /// The same with the programs in `bin`, which the server's user can reach.
+    ///
+    /// # Errors
+    /// No programs, no permission, or the port is taken.
+    pub async fn create_with(bin: &Path, dir: &Path, options: &ClusterOptions<'_>) -> Result<Self> {
         let parent = dir.parent().context("a cluster's folder has a parent")?;
         std::fs::create_dir_all(parent)?;
         hand_over(parent)?;
@@ -105,7 +112,7 @@ impl Cluster {
         let mut text = std::fs::read_to_string(&main)?;
         text.push_str("\ninclude 'tidegate.conf'\n");
         std::fs::write(&main, text)?;
-        let cluster = Self { bin, data: dir.to_owned(), port: options.port };
+        let cluster = Self { bin: bin.to_owned(), data: dir.to_owned(), port: options.port };
         cluster.start().await?;
         Ok(cluster)
     }
@@ -167,6 +174,41 @@ impl Cluster {
         client.batch_execute(&format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)")).await?;
         client.batch_execute(&format!("CREATE DATABASE \"{name}\" {options}")).await?;
         Ok(())
+    }
+
+    /// A standby of this cluster in `dir`: a copy of its files, taken while it is stopped for a moment.
+    ///
+    /// # Errors
+    /// One of them does not start, or the files cannot be copied.
+    pub async fn standby(&self, dir: &Path, port: u16) -> Result<Self> {
+        self.stop("fast")?;
+        let copied = Command::new("cp").arg("-a").arg(&self.data).arg(dir).output().context("run cp");
+        self.start().await?;
+        check(copied?, "cp")?;
+        let settings = format!(
+            "\nport = {port}\nhot_standby_feedback = on\nprimary_conninfo = 'host=127.0.0.1 port={} user={USER} \
+             password={PASSWORD}'\n",
+            self.port
+        );
+        let file = dir.join("tidegate.conf");
+        let text = std::fs::read_to_string(&file)?;
+        std::fs::write(&file, text + &settings)?;
+        let signal = dir.join("standby.signal");
+        std::fs::write(&signal, "")?;
+        hand_over(&signal)?;
+        let standby = Self { bin: self.bin.clone(), data: dir.to_owned(), port };
+        standby.start().await?;
+        Ok(standby)
+    }
+
+    /// Makes a standby a primary of its own.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn promote(&self) -> Result<()> {
+        let mut command = as_server(&self.bin.join("pg_ctl"));
+        command.arg("-D").arg(&self.data).args(["-w", "promote"]).current_dir("/");
+        check(command.output()?, "pg_ctl promote")
     }
 
     /// A program of the server's version (`pgbench`, `psql`).

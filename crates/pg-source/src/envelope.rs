@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use connect::logical::debezium;
 use connect::{Buffer, Header, Headers, Record, Schema, SchemaBuilder, Text, Value};
 
-use crate::settings::{Compat, Settings};
+use crate::settings::{Compat, Operations, Settings};
 use crate::tables::Table;
 
 /// Fields of the envelope.
@@ -266,13 +266,15 @@ impl Envelopes {
         out.extend(tombstone);
     }
 
-    /// An update that changed the key: delete, tombstone, create, each naming the other's key.
+    /// An update that changed the key: delete, tombstone, create, each naming the other's key, and each left out where
+    /// its operation is.
     pub fn key_change(
         &mut self,
         table: &Table,
         old: (Value, Value),
         new: (Value, Value),
         place: &Place,
+        skipped: Operations,
         out: &mut Vec<Record>,
     ) {
         let key_schema = table.key_schema();
@@ -287,13 +289,17 @@ impl Envelopes {
         let delete = Change { op: Op::Delete, key: old_key, before, after: Value::Null };
         let create = Change { op: Op::Create, key: new_key, before: Value::Null, after };
         let start = out.len();
-        self.row(table, delete, place, out);
+        if !skipped.delete {
+            self.row(table, delete, place, out);
+        }
         for record in &mut out[start..] {
             record.headers = delete_headers.clone();
         }
-        let start = out.len();
-        self.row(table, create, place, out);
-        out[start].headers = create_headers;
+        if !skipped.create {
+            let start = out.len();
+            self.row(table, create, place, out);
+            out[start].headers = create_headers;
+        }
     }
 
     /// A truncation: no key, no row.

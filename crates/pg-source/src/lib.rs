@@ -8,6 +8,7 @@ mod identities; // what old rows hold
 mod task; // the contract with the runtime
 mod start; // checks, creation, opening
 mod slot; // slot, publication, prerequisites
+mod server_identity; // whose positions are stored
 mod new_tables; // made while nobody captured them
 mod snapshot; // tables at one moment
 mod snapshot_readers; // its connections

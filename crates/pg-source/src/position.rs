@@ -5,6 +5,10 @@
 //! whose commit record starts before it are done, one that starts exactly there is the next. What it stores of an
 //! unfinished transaction is the position of the last event, which is not unique: COPY gives many rows one. Hence
 //! one more key, which Debezium passes over, with commit LSN and ordinal.
+//!
+//! A connector goes back to Debezium without a loss because `lsn_proc`, at which Debezium looks for what it did last and
+//! goes on behind, never names an event that others share their LSN with, nor the end of a transaction, where an event
+//! of another one may begin: it is the LSN before, or one that no record has.
 
 use std::sync::Arc;
 
@@ -51,6 +55,8 @@ pub struct StreamPosition {
     /// End of the last transaction that is done; `None` before the first.
     pub commit: Option<u64>,
     pub lsn: u64,
+    /// What Debezium goes on behind.
+    pub processed: u64,
     pub message: MessageType,
     pub transaction: Option<i64>,
     pub time_micros: i64,
@@ -72,7 +78,7 @@ impl Position {
                 offset.insert("snapshot_completed".to_owned(), completed.into());
             }
             Self::Stream(position) => {
-                offset.insert("lsn_proc".to_owned(), position.lsn.into());
+                offset.insert("lsn_proc".to_owned(), position.processed.into());
                 offset.insert("messageType".to_owned(), position.message.name().into());
                 if let Some(commit) = position.commit {
                     offset.insert("lsn_commit".to_owned(), commit.into());
@@ -161,6 +167,8 @@ pub fn load(offset: &Map<String, Json>) -> Stored {
     });
     let within_transaction = match message {
         Some("COMMIT" | "BEGIN" | "NOOP") => false,
+        // Messages do not move the position: where they are first in their transaction, it is the end of the one before.
+        Some("MESSAGE") if commit == Some(lsn) => false,
         Some(_) => true,
         // 1.9 does not say; at the end of a transaction both positions are equal.
         None => commit != Some(lsn),
@@ -220,6 +228,7 @@ mod tests {
             &resume(9, Some(Partial::EventLsn { lsn: 9, at_lsn: 3 }), Some(9)),
         );
         check(r#"{"lsn_proc":9,"messageType":"COMMIT","lsn_commit":9,"lsn":9}"#, &resume(9, None, Some(9)));
+        check(r#"{"lsn_proc":9,"messageType":"MESSAGE","lsn_commit":9,"lsn":12}"#, &resume(9, None, Some(9)));
         check(r#"{"transaction_id":null,"lsn_proc":9,"lsn_commit":9,"lsn":9}"#, &resume(9, None, Some(9)));
         check(r"{}", &Stored::Nothing);
     }
@@ -230,6 +239,7 @@ mod tests {
         let position = Position::Stream(StreamPosition {
             commit: Some(8),
             lsn: 9,
+            processed: 7,
             message: MessageType::Insert,
             transaction: Some(1),
             time_micros: 2,
@@ -239,5 +249,6 @@ mod tests {
         let expected = position.resume();
         assert_eq!(load(&stored.offset), Stored::Resume(expected));
         assert_eq!(confirmable(&stored.offset), Some(Lsn(8)));
+        assert_eq!(stored.offset["lsn_proc"], 7);
     }
 }

@@ -4,7 +4,7 @@ use connect::{Buffer, Record, TaskError, Value};
 use pg::pgoutput::{OldRow, Tuples};
 
 use crate::envelope::{Change, Envelopes, Op, Place};
-use crate::settings::ProcessingFailure;
+use crate::settings::{Operations, ProcessingFailure};
 use crate::stream::Context;
 use crate::tables::{Row, RowError, RowErrorKind, Table};
 use crate::transaction_metadata::{self, TransactionMetadata};
@@ -31,6 +31,8 @@ pub struct Event<'a> {
     pub old: Option<OldRow>,
     pub buffer: &'a Buffer,
     pub place: &'a Place,
+    /// Of a changed key, each half is skipped for itself.
+    pub skipped: Operations,
 }
 
 /// The records that it becomes.
@@ -69,11 +71,12 @@ pub fn row_event(
         let old_key = table.key_of(&old_values, row)?;
         if old_key != key {
             let old = (old_key, Value::Struct(old_values));
-            envelopes.key_change(table, old, (key, Value::Struct(values)), event.place, records);
+            let new = (key, Value::Struct(values));
+            envelopes.key_change(table, old, new, event.place, event.skipped, records);
             return Ok(());
         }
     }
-    if table.skips_unchanged && old_values == values {
+    if event.skipped.update || (table.skips_unchanged && old_values == values) {
         return Ok(());
     }
     let change =

@@ -9,7 +9,10 @@ use pg::{ErrorClass, Lsn, Session};
 
 use crate::envelope::Envelopes;
 use crate::position::{Resume, Stored};
-use crate::settings::{AfterSnapshot, AutocreateMode, Guardrail, LostPosition, Settings, SnapshotData};
+use crate::server_identity::{self, ServerIdentity};
+use crate::settings::{
+    AfterSnapshot, AutocreateMode, Guardrail, LostPosition, Mismatch, Settings, SnapshotData,
+};
 use crate::slot::{self, Candidate, Publication, Server, Slot};
 use crate::snapshot::{Extent, Moment, Snapshot};
 use crate::snapshot_readers::open_session;
@@ -39,6 +42,8 @@ pub struct CatchUp {
 pub struct Started {
     pub opened: Opened,
     pub session: Session,
+    /// Whose positions come; `None` where none do.
+    pub server: Option<ServerIdentity>,
 }
 
 /// Whether this task has streamed before.
@@ -57,6 +62,8 @@ pub struct Past {
     pub read: Vec<u32>,
     /// It has completed a snapshot of all tables.
     pub snapshot_done: bool,
+    /// Whose positions it has.
+    pub server: Option<ServerIdentity>,
 }
 
 /// Connects, checks, creates and opens.
@@ -81,10 +88,10 @@ pub async fn start(
         let rests =
             mode.data == SnapshotData::Never || (matches!(stored, Stored::Resume(_)) && !at_every_start);
         if rests {
-            return Ok(Started { opened: Opened::Rest, session });
+            return Ok(Started { opened: Opened::Rest, session, server: None });
         }
         let opened = snapshot_only(settings, envelopes, &session, &candidates).await?;
-        return Ok(Started { opened, session });
+        return Ok(Started { opened, session, server: None });
     }
     slot::check_server(&server, settings)?;
     let existing = slot::slot(&session, &settings.slot_name).await.map_err(failure::from_pg)?;
@@ -94,6 +101,9 @@ pub async fn start(
         (existing, stored)
     };
     check_existing(&session, settings, existing.as_ref(), &stored).await?;
+    let resume = if let Stored::Resume(resume) = &stored { Some(resume) } else { None };
+    let identity = server_identity::check(settings, &server, past.server.as_ref(), resume).await?;
+    let stored = trusted(settings, existing.as_ref(), stored);
     let publication = plan_publication(&session, &server, settings, &candidates).await?;
     let snapshot_wanted =
         at_every_start || (mode.data != SnapshotData::Never && !matches!(stored, Stored::Resume(_)));
@@ -139,7 +149,18 @@ pub async fn start(
             Opened::Stream(Box::new(opening.stream(&resume, None).await?))
         }
     };
-    Ok(Started { opened, session })
+    Ok(Started { opened, session, server: Some(identity) })
+}
+
+/// With `trust_slot` the slot says where to go on.
+fn trusted(settings: &Settings, existing: Option<&Slot>, stored: Stored) -> Stored {
+    match (existing, stored) {
+        (Some(slot), Stored::Resume(_)) if settings.mismatch == Mismatch::TrustSlot => {
+            let confirmed = slot.confirmed.0;
+            Stored::Resume(Resume { done_before: confirmed, partial: None, commit: Some(confirmed) })
+        }
+        (_, stored) => stored,
+    }
 }
 
 /// `guardrail.collections.max`.
@@ -183,7 +204,7 @@ async fn without_lost(
 
 /// Somebody else read from the slot, or made it anew.
 fn is_beyond(slot: &Slot, resume: &Resume, settings: &Settings) -> bool {
-    settings.mismatch_checked && slot.confirmed.0 > resume.done_before && resume.commit.is_some()
+    settings.mismatch.is_checked() && slot.confirmed.0 > resume.done_before && resume.commit.is_some()
 }
 
 async fn check_existing(

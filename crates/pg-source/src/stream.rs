@@ -233,6 +233,7 @@ impl Stream {
             self.tail = Some(StreamPosition {
                 commit: Some(sent),
                 lsn: sent,
+                processed: sent.saturating_sub(1),
                 message: MessageType::Commit,
                 transaction,
                 time_micros,
@@ -265,7 +266,8 @@ impl Stream {
         let skipped = context.settings.skipped;
         let skip = match op {
             Op::Create => skipped.create,
-            Op::Update => skipped.update,
+            // With the old row the key may have changed: that is a delete and a create.
+            Op::Update => skipped.update && old.is_none(),
             _ => skipped.delete,
         };
         // What was sent before is made again only to be counted.
@@ -277,7 +279,7 @@ impl Stream {
             return Ok(None);
         };
         let place = self.place(lsn);
-        let event = Event { op, old, buffer, place: &place };
+        let event = Event { op, old, buffer, place: &place, skipped };
         let start = out.records.len();
         let made = row_event(&table, &self.tuples, &event, context.envelopes, &mut out.records);
         if let Some(metadata) = &mut self.metadata {
@@ -326,6 +328,7 @@ impl Stream {
                 self.tail = Some(StreamPosition {
                     commit: self.commit,
                     lsn: end_lsn.0,
+                    processed: end_lsn.0.saturating_sub(1),
                     message: MessageType::Commit,
                     transaction,
                     time_micros: commit_time,
@@ -464,9 +467,15 @@ impl Stream {
     fn event_position(&self, lsn: u64, message: MessageType) -> StreamPosition {
         let transaction = self.transaction.as_ref();
         let commit = if self.floor > self.commit.unwrap_or(0) { Some(self.floor) } else { self.commit };
+        // Rows of one WAL record are inserted rows.
+        let shares = message == MessageType::Insert;
+        let before = transaction.filter(|_| shares).map(|transaction| {
+            transaction.lsn_before().unwrap_or_else(|| commit.unwrap_or(lsn).saturating_sub(1))
+        });
         StreamPosition {
             commit,
             lsn,
+            processed: before.unwrap_or(lsn),
             message,
             transaction: transaction.map(|transaction| transaction.xid),
             time_micros: transaction.map_or(0, |transaction| transaction.commit_time),

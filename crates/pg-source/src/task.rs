@@ -20,6 +20,7 @@ use crate::lag::Lag;
 use crate::metrics::{Connected, StreamMetrics};
 use crate::notifications::{self, Notifications};
 use crate::position::{self, Position, Stored};
+use crate::server_identity::ServerIdentity;
 use crate::settings::{self, AfterSnapshot, Settings};
 use crate::slot;
 use crate::snapshot::{self, Extent, Progress, Snapshot};
@@ -59,6 +60,8 @@ struct Task {
     read: Vec<u32>,
     /// A snapshot of this task came to its end.
     snapshot_done: bool,
+    /// Whose positions are stored.
+    server: Option<ServerIdentity>,
     /// Asks the server how far it is, for the lag.
     lag: Option<Lag>,
 }
@@ -103,6 +106,7 @@ impl Task {
             streamed: false,
             read: vec![],
             snapshot_done: false,
+            server: None,
             lag: None,
             settings,
         }
@@ -114,7 +118,8 @@ impl Task {
         let stored = self.resume.clone();
         let task_number = self.task_number.clone();
         let attempt = if self.streamed { Attempt::Again } else { Attempt::First };
-        let past = Past { attempt, read: self.read.clone(), snapshot_done: self.snapshot_done };
+        let (read, server) = (self.read.clone(), self.server.clone());
+        let past = Past { attempt, read, snapshot_done: self.snapshot_done, server };
         tokio::spawn(async move {
             let envelopes = Envelopes::new(&settings, &task_number);
             start::start(&settings, &envelopes, stored, &past).await
@@ -130,6 +135,7 @@ impl Task {
         self.state = State::Closed;
         let started = result.map_err(|error| TaskError::retry(format!("start ended early: {error}")))??;
         self.session = Some(Arc::new(started.session));
+        self.server = started.server;
         // The tables of the last connection stay: a new one defines each again before its first row, and takes over
         // what is equal.
         self.state = match started.opened {
@@ -405,6 +411,9 @@ impl Task {
 
     fn stored(&self, position: Position) -> SourcePosition {
         let mut stored = position.store(&self.partition);
+        if let Some(server) = &self.server {
+            server.store(Arc::make_mut(&mut stored.offset));
+        }
         if let (Position::Stream(_), State::Stream(stream)) = (position, &self.state)
             && let Some(metadata) = stream.metadata()
         {
@@ -441,7 +450,9 @@ async fn sleep_until(due: Option<Instant>) {
 impl SourceTask for Task {
     fn start<'a>(&'a mut self, stored: StoredOffsets) -> BoxFuture<'a, Result<(), TaskError>> {
         Box::pin(async move {
-            self.resume = stored.get(&self.partition).map_or(Stored::Nothing, position::load);
+            let offset = stored.get(&self.partition);
+            self.resume = offset.map_or(Stored::Nothing, position::load);
+            self.server = offset.and_then(ServerIdentity::load);
             self.opened().await
         })
     }

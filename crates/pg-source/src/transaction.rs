@@ -12,6 +12,9 @@ pub struct Transaction {
     pub commit_time: i64,
     /// Row, truncate and message events so far, as the server delivers them, before any filter.
     ordinal: u64,
+    /// Of the last event, and of the last one before it that was elsewhere; 0 where there is none.
+    lsn: u64,
+    lsn_before: u64,
     skip: Skip,
 }
 
@@ -34,6 +37,9 @@ impl Transaction {
     #[inline]
     pub fn count(&mut self, lsn: u64) -> bool {
         self.ordinal += 1;
+        if lsn != self.lsn {
+            self.lsn_before = std::mem::replace(&mut self.lsn, lsn);
+        }
         match &mut self.skip {
             Skip::Nothing => true,
             Skip::All => false,
@@ -56,6 +62,12 @@ impl Transaction {
     /// All of it was sent before.
     pub fn is_done(&self) -> bool {
         self.skip == Skip::All
+    }
+
+    /// The last LSN at which nothing can follow any more: rows of one COPY share theirs.
+    #[inline]
+    pub fn lsn_before(&self) -> Option<u64> {
+        (self.lsn_before != 0).then_some(self.lsn_before)
     }
 
     /// Commit LSN and ordinal of the last event.
@@ -99,7 +111,7 @@ impl Filter {
                 }
             }
         };
-        Transaction { final_lsn, xid, commit_time, ordinal: 0, skip }
+        Transaction { final_lsn, xid, commit_time, ordinal: 0, lsn: 0, lsn_before: 0, skip }
     }
 }
 

@@ -126,3 +126,26 @@ async fn the_guardrail_ends_the_start() {
     let error = source.start().await.unwrap_err();
     assert!(error.to_string().contains("2 tables are captured"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_half_of_a_changed_key_is_skipped_for_itself() {
+    let cases =
+        [("half_d", "d,t", ["c3", "u2"]), ("half_u", "u", ["d1", "c3"]), ("half_c", "c", ["d1", "u2"])];
+    for (case, skipped, expected) in cases {
+        let session = table(case).await;
+        // The publication has all operations: what is left out is left out by us.
+        session.batch_execute(&format!("CREATE PUBLICATION {case} FOR ALL TABLES")).await.unwrap();
+        let options = [
+            ("skipped.operations", skipped),
+            ("tombstones.on.delete", "false"),
+            ("snapshot.mode", "no_data"),
+        ];
+        let mut source = Source::new(cluster().properties(case, case, &options));
+        source.start().await.unwrap();
+        let sql = "UPDATE t SET id = 3 WHERE id = 1; UPDATE t SET v = 'z' WHERE id = 2";
+        session.batch_execute(sql).await.unwrap();
+        source.idle(QUIET).await.unwrap();
+        assert_eq!(briefs(&source), expected, "{skipped}");
+        source.stop().await;
+    }
+}

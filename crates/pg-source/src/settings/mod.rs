@@ -12,8 +12,8 @@ pub use compat::Compat;
 pub use definition::definition;
 pub use modes::{AfterSnapshot, Guardrail, LostPosition, SnapshotData};
 pub use typed::{
-    AutocreateMode, BinaryMode, ConvertingFailure, DecimalMode, HstoreMode, IntervalMode, NameAdjustment,
-    ProcessingFailure, Settings, TimeMode, ValueModes,
+    AutocreateMode, BinaryMode, ConvertingFailure, DecimalMode, HstoreMode, IntervalMode, Mismatch,
+    NameAdjustment, Operations, ProcessingFailure, Settings, TimeMode, ValueModes,
 };
 
 use connect::TaskError;

@@ -37,7 +37,7 @@ pub struct Settings {
     pub publish_via_root: bool,
     pub status_interval: Duration,
     pub confirm_positions: bool,
-    pub mismatch_checked: bool,
+    pub mismatch: Mismatch,
     pub snapshot_mode: SnapshotMode,
     pub snapshot_threads: usize,
     pub snapshot_locks: Option<Duration>,
@@ -151,6 +151,21 @@ pub enum NameAdjustment {
     AvroUnicode,
 }
 
+/// What is done where stored offset and slot differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mismatch {
+    Refused,
+    /// The stream begins where the slot is.
+    TrustSlot,
+    TrustGreater,
+}
+
+impl Mismatch {
+    pub fn is_checked(self) -> bool {
+        self == Self::Refused
+    }
+}
+
 /// Operations that are not sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Operations {
@@ -200,10 +215,11 @@ impl Settings {
             status_interval: millis("status.update.interval.ms").max(Duration::from_millis(10)),
             confirm_positions: lower("lsn.flush.mode") != "manual"
                 && (text("lsn.flush.mode").is_some() || resolved.boolean("flush.lsn.source")),
-            mismatch_checked: !matches!(
-                &*lower("offset.mismatch.strategy"),
-                "trust_slot" | "trust_greater_lsn"
-            ),
+            mismatch: match &*lower("offset.mismatch.strategy") {
+                "trust_slot" => Mismatch::TrustSlot,
+                "trust_greater_lsn" => Mismatch::TrustGreater,
+                _ => Mismatch::Refused,
+            },
             snapshot_mode: modes::snapshot_mode(resolved),
             snapshot_threads: usize::try_from(resolved.long("snapshot.max.threads")).unwrap_or(1).max(1),
             snapshot_locks: (lower("snapshot.locking.mode") == "shared")

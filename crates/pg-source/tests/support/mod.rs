@@ -93,6 +93,17 @@ impl Source {
         Ok(self.task().poll().await?.records)
     }
 
+    /// One poll that is kept and not confirmed, so that the slot stays where it is.
+    pub async fn poll_unconfirmed(&mut self) -> Result<(), TaskError> {
+        let batch = self.task().poll().await?;
+        self.records.extend(batch.records);
+        if let Some(position) = batch.position {
+            self.offsets.push(position.clone());
+            self.offset = Some(position);
+        }
+        Ok(())
+    }
+
     /// Until nothing came for so long.
     pub async fn idle(&mut self, quiet: Duration) -> Result<(), TaskError> {
         while self.task.is_some() {
