@@ -36,9 +36,9 @@ const COLUMNS: &[Column] = &[
     ("c_oid", "oid", ["17", "4294967295", "0"]),
     ("c_float4", "real", ["1.5", "'-Infinity'", "1.17549435e-38"]),
     ("c_float8", "double precision", ["0.1", "'NaN'", "-1.7976931348623157e308"]),
-    ("c_numeric", "numeric(20, 4)", ["12345.6789", "-9999999999999999.9999", "0.0001"]),
+    ("c_numeric", "numeric(20, 4)", ["12345.6789", "-99999999999.9999", "0.0001"]),
     ("c_numeric_any", "numeric", ["3.140", "12345678901234567890.123456789012345678", "1e-20"]),
-    ("c_money", "money", ["12.34", "-0.05", "92233720368547758.07"]),
+    ("c_money", "money", ["12.34", "-0.05", "-922337203685.07"]),
     ("c_bool", "boolean", ["true", "false", "true"]),
     ("c_char", "char(6)", ["'ab'", "'äöüß'", "''"]),
     ("c_varchar", "varchar(20)", ["'hello'", "'ü \" \\ '''", "''"]),
@@ -130,14 +130,29 @@ const COLUMNS: &[Column] = &[
     ("a_int4range", "int4range[]", ["'{\"[1,5)\",empty}'", "'{}'", "'{NULL}'"]),
 ];
 
+/// Columns whose values lie outside of their rows, and a large value for each.
+const LARGE: &[(&str, &str, &str)] = &[
+    ("big_text", "text", "repeat('big', 20000)"),
+    ("big_varchar", "varchar", "repeat('big', 20000)"),
+    ("big_json", "json", "to_json(repeat('big', 20000))"),
+    ("big_jsonb", "jsonb", "to_jsonb(repeat('big', 20000))"),
+    ("big_xml", "xml", "('<a>' || repeat('big', 20000) || '</a>')::xml"),
+    ("big_bytea", "bytea", "decode(repeat('0102ff', 20000), 'hex')"),
+    ("big_texts", "text[]", "array_fill('big'::text, ARRAY[10000])"),
+    ("big_ints", "int[]", "array_fill(7, ARRAY[10000])"),
+    ("big_longs", "bigint[]", "array_fill(7::bigint, ARRAY[10000])"),
+    ("big_uuids", "uuid[]", "array_fill('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid, ARRAY[2000])"),
+    ("big_dates", "date[]", "array_fill('2024-02-29'::date, ARRAY[10000])"),
+    ("big_hstore", "hstore", "hstore('k', repeat('big', 20000))"),
+];
+
 struct Case {
     name: &'static str,
     /// Options of the source.
     source: &'static [(&'static str, &'static str)],
     form: Form,
     sink: Sink,
-    /// Columns, by a part of their type, and what is left of their values: an expression over `{}`.
-    left: &'static [(&'static str, &'static str)],
+    left: Left,
 }
 
 #[derive(Clone, Copy)]
@@ -154,8 +169,22 @@ enum Sink {
 }
 
 /// A duration in microseconds has no months.
-#[allow(dead_code)]
-const MONTHS: (&str, &str) = ("interval", "make_interval(secs => extract(epoch FROM {})::numeric::float8)");
+/// What a case compares: a column, and what is left of its values as an expression over `{}`.
+type Left = &'static [(&'static str, &'static str)];
+
+/// A duration in microseconds has no months and no days: a month is 30.4375 days.
+const SPAN: &str = "make_interval(secs => ((extract(year FROM {}) * 12 + extract(month FROM {})) * 30.4375
+    + extract(day FROM {})) * 86400 + extract(hour FROM {}) * 3600 + extract(minute FROM {}) * 60
+    + extract(second FROM {}))";
+/// A number without a scale travels without zeros at its end, but for `decimal.handling.mode=string`.
+const SHORT: (&str, &str) = ("c_numeric_any", "trim_scale({})");
+const SHORT_ITEMS: (&str, &str) =
+    ("a_numeric_any", "CASE WHEN {} IS NOT NULL THEN ARRAY(SELECT trim_scale(n) FROM unnest({}) n) END");
+/// Nanoseconds since 1970 in 64 bits end here.
+const NANOS: &str = "CASE WHEN {} = 'infinity' OR {} BETWEEN '1677-09-22' AND '2262-04-11' THEN {} END";
+
+/// In all modes: bits travel as a number, so zeros in front are those of the column's limit.
+const LEFT: Left = &[("c_varbit", "CASE WHEN {} = '' THEN '' ELSE lpad({}::text, 12, '0') END")];
 
 const CASES: &[Case] = &[
     Case {
@@ -163,7 +192,7 @@ const CASES: &[Case] = &[
         source: &[],
         form: Form::JsonWithSchemas,
         sink: Sink::ConfluentUnwrapped,
-        left: &[],
+        left: &[SHORT, SHORT_ITEMS, ("c_interval", SPAN), ("c_interval_months", SPAN)],
     },
     Case {
         name: "time_micros",
@@ -182,7 +211,7 @@ const CASES: &[Case] = &[
         source: &[("time.precision.mode", "isostring"), ("interval.handling.mode", "string")],
         form: Form::Avro,
         sink: Sink::DebeziumEnvelope,
-        left: &[],
+        left: &[SHORT, SHORT_ITEMS, ("c_time", "CASE WHEN {} = '24:00' THEN '00:00' ELSE {} END")],
     },
     Case {
         name: "micros",
@@ -193,14 +222,14 @@ const CASES: &[Case] = &[
         ],
         form: Form::JsonWithSchemas,
         sink: Sink::DebeziumEnvelope,
-        left: &[],
+        left: &[("c_interval", SPAN), ("c_interval_months", SPAN)],
     },
     Case {
         name: "nanos",
         source: &[("time.precision.mode", "nanoseconds"), ("interval.handling.mode", "string")],
         form: Form::Avro,
         sink: Sink::ConfluentUnwrapped,
-        left: &[],
+        left: &[SHORT, SHORT_ITEMS, ("c_ts", NANOS), ("c_ts3", NANOS), ("c_ts0", NANOS)],
     },
     Case {
         name: "connect",
@@ -211,21 +240,31 @@ const CASES: &[Case] = &[
         ],
         form: Form::Avro,
         sink: Sink::ConfluentUnwrapped,
-        left: &[],
+        left: &[
+            ("c_numeric_any", "{}::float8::text::numeric"),
+            SHORT_ITEMS,
+            (
+                "c_time",
+                "CASE WHEN {} = '24:00' THEN {} ELSE date_trunc('milliseconds', {}::interval)::time END",
+            ),
+            ("c_ts", "date_trunc('milliseconds', {})"),
+            ("a_time", "{}::time(3)[]"),
+            ("a_ts", "{}::timestamp(3)[]"),
+        ],
     },
     Case {
         name: "hex",
         source: &[("binary.handling.mode", "hex"), ("interval.handling.mode", "string")],
         form: Form::JsonWithSchemas,
         sink: Sink::ConfluentUnwrapped,
-        left: &[],
+        left: &[SHORT, SHORT_ITEMS],
     },
     Case {
         name: "base64",
         source: &[("binary.handling.mode", "base64"), ("interval.handling.mode", "string")],
         form: Form::Avro,
         sink: Sink::DebeziumEnvelope,
-        left: &[],
+        left: &[SHORT, SHORT_ITEMS],
     },
 ];
 
@@ -267,9 +306,14 @@ async fn every_type_in_every_mode(kind: Kind) -> Result<()> {
 fn table() -> String {
     let columns: Vec<String> = COLUMNS.iter().map(|(name, kind, _)| format!("{name} {kind}")).collect();
     // A value that is stored outside of its row is not sent with an update of another column.
+    let large: Vec<String> = LARGE.iter().map(|(name, kind, _)| format!("{name} {kind}")).collect();
+    let stored: Vec<String> =
+        LARGE.iter().map(|(name, ..)| format!("ALTER TABLE m ALTER {name} SET STORAGE EXTERNAL")).collect();
     format!(
-        "CREATE TABLE m (id int PRIMARY KEY, big text, {}); ALTER TABLE m ALTER big SET STORAGE EXTERNAL",
-        columns.join(", ")
+        "CREATE TABLE m (id int PRIMARY KEY, {}, {}); {}",
+        large.join(", "),
+        columns.join(", "),
+        stored.join("; ")
     )
 }
 
@@ -280,7 +324,8 @@ fn insert(id: i32, kind: i32) -> String {
         None => "NULL".to_owned(),
     };
     let values: Vec<String> = COLUMNS.iter().map(value).collect();
-    format!("INSERT INTO m VALUES ({id}, repeat('big', 20000), {})", values.join(", "))
+    let large: Vec<&str> = LARGE.iter().map(|(.., value)| *value).collect();
+    format!("INSERT INTO m VALUES ({id}, {}, {})", large.join(", "), values.join(", "))
 }
 
 /// Makes both connectors, and the table at the target.
@@ -337,6 +382,10 @@ async fn start(rig: &Rig, case: &Case) -> Result<Client> {
         }),
     };
     merge(&mut target, own);
+    let binary = case.source.iter().find(|(key, _)| *key == "binary.handling.mode");
+    if let Some((key, mode)) = binary {
+        target[*key] = json!(mode);
+    }
     for (config, name) in [(&mut source, "source"), (&mut target, "sink")] {
         for (key, value) in common.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
             config[key] = value.clone();
@@ -382,9 +431,12 @@ async fn wait_for_rows(rig: &Rig, sinks: &[Client], count: i64) -> Result<()> {
 /// Every value of every row, as text.
 async fn compare(source: &Client, sink: &Client, case: &Case) -> Result<Vec<String>> {
     let mut differences = vec![];
-    let all = COLUMNS.iter().map(|(name, kind, _)| (*name, *kind)).chain([("big", "text")]);
+    let all = COLUMNS
+        .iter()
+        .map(|(name, kind, _)| (*name, *kind))
+        .chain(LARGE.iter().map(|(name, kind, _)| (*name, *kind)));
     for (name, kind) in all {
-        let rule = case.left.iter().find(|(part, _)| *part == name || *part == kind);
+        let rule = case.left.iter().chain(LEFT).find(|(part, _)| *part == name || *part == kind);
         let expression = rule.map_or(name.to_owned(), |(_, rule)| rule.replace("{}", name));
         let sql = |expression: &str| format!("SELECT id, ({expression})::text FROM m ORDER BY id");
         let wanted = source.query(&sql(&expression), &[]).await.with_context(|| expression.clone())?;
