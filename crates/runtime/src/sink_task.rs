@@ -14,7 +14,7 @@ use transforms::Chain;
 
 use crate::codec::{Converters, RecordDecoder, origin};
 use crate::connector_settings::{ConverterSettings, ErrorSettings};
-use crate::failures::{Attempts, Coordinates, DeadLetters, Failures, Stage};
+use crate::failures::{Attempts, Coordinates, DeadLetters, Failed, Failures, Stage};
 use crate::herder::TaskContext;
 use crate::metrics::SinkMetrics;
 use crate::source_task::kafka_failed;
@@ -39,6 +39,15 @@ struct Reading {
     committed: i64,
     /// When the topic was entered into the record of topics.
     topics_epoch: Option<u64>,
+}
+
+/// What became of a message.
+enum Decoded {
+    Record(Record),
+    /// Dropped by a transform, or skipped because of an error.
+    LeftOut,
+    /// Nothing yet: the task is to stop.
+    Stopped,
 }
 
 /// A running sink task; owned by its loop.
@@ -77,7 +86,7 @@ pub async fn run(
         Some(settings) => Some(DeadLetters::open(settings, worker, &properties, &id).await?),
         None => None,
     };
-    if let Err(error) = task.start(errors.tolerance).await {
+    if let Err(error) = task.start(errors.put_tolerance()).await {
         task.stop().await;
         return Err(error);
     }
@@ -155,7 +164,7 @@ impl Running {
     async fn event(&mut self, event: ConsumerEvent, control: &mut Control) -> Result<(), TaskError> {
         match event {
             ConsumerEvent::Batch { messages, ends } => {
-                let records = self.decode(messages).await?;
+                let records = self.decode(messages, control).await?;
                 if !records.is_empty() {
                     self.put(records, control).await?;
                 }
@@ -200,17 +209,24 @@ impl Running {
     }
 
     /// Converts and transforms; what fails is skipped or ends the task.
-    async fn decode(&mut self, messages: Vec<Message>) -> Result<Vec<Record>, TaskError> {
+    async fn decode(
+        &mut self,
+        messages: Vec<Message>,
+        control: &mut Control,
+    ) -> Result<Vec<Record>, TaskError> {
         let mut records = Vec::with_capacity(messages.len());
         let mut bytes = 0;
         self.metrics.read.increment(messages.len() as u64);
         for message in messages {
             bytes += message.key.as_ref().map_or(0, |key| key.len())
                 + message.value.as_ref().map_or(0, |v| v.len());
-            let record = self.decode_one(&message).await?;
+            let decoded = self.decode_one(&message, control).await?;
+            if matches!(decoded, Decoded::Stopped) {
+                break;
+            }
             let reading = self.reading(&message);
             reading.read_next = message.offset + 1;
-            if let Some(record) = record {
+            if let Decoded::Record(record) = decoded {
                 reading.put_next = message.offset + 1;
                 records.push(record);
             }
@@ -230,13 +246,13 @@ impl Running {
         reading
     }
 
-    async fn decode_one(&mut self, message: &Message) -> Result<Option<Record>, TaskError> {
+    async fn decode_one(&mut self, message: &Message, control: &mut Control) -> Result<Decoded, TaskError> {
         let mut attempts = Attempts::default();
         loop {
             let (stage, error) = match self.decoder.decode(message).await {
                 Ok(mut record) => match self.chain.apply(&mut record) {
-                    Ok(Verdict::Keep) => return Ok(Some(record)),
-                    Ok(Verdict::Drop) => return Ok(None),
+                    Ok(Verdict::Keep) => return Ok(Decoded::Record(record)),
+                    Ok(Verdict::Drop) => return Ok(Decoded::LeftOut),
                     Err(error) => (Stage::Transformation, error),
                 },
                 Err(failed) => (failed.stage, failed.error),
@@ -249,9 +265,13 @@ impl Running {
                 _ => self.chain.failed_class(),
             };
             let at = Coordinates { stage, class };
-            match self.failures.handle(Some(&origin(message)), &at, error, &mut attempts).await? {
-                Some(delay) => tokio::time::sleep(delay).await,
-                None => return Ok(None),
+            let origin = origin(message);
+            match self.failures.handle(Failed::Consumed(&origin), &at, error, &mut attempts).await? {
+                None => return Ok(Decoded::LeftOut),
+                Some(delay) => tokio::select! {
+                    () = control.stopped() => return Ok(Decoded::Stopped),
+                    () = tokio::time::sleep(delay) => {}
+                },
             }
         }
     }
@@ -281,7 +301,8 @@ impl Running {
         for rejected in rejected {
             let connect::Origin::Kafka(origin) = &rejected.origin else { continue };
             let at = Coordinates { stage: Stage::TaskPut, class: "org.apache.kafka.connect.sink.SinkTask" };
-            self.failures.handle(Some(origin), &at, rejected.error, &mut Attempts::default()).await?;
+            let failed = Failed::Consumed(origin);
+            self.failures.handle(failed, &at, rejected.error, &mut Attempts::default()).await?;
         }
         for (partition, offset) in offsets {
             self.durable.insert((partition.topic, partition.partition), offset);

@@ -17,7 +17,7 @@ use transforms::Chain;
 
 use crate::codec::{Converters, RecordEncoder, StageError};
 use crate::connector_settings::{ConverterSettings, ErrorSettings};
-use crate::failures::{Attempts, Coordinates, Failures, Stage};
+use crate::failures::{Attempts, Coordinates, Failed, Failures, Stage};
 use crate::herder::TaskContext;
 use crate::metrics::SourceMetrics;
 use crate::offsets::{InFlight, SourceOffsets};
@@ -38,6 +38,8 @@ struct Written {
     bytes: usize,
 }
 
+/// Under this name Connect reports what Kafka would not take.
+const WORKER_SOURCE_TASK: &str = "org.apache.kafka.connect.runtime.WorkerSourceTask";
 /// Bytes of a key that an error shows.
 const KEY_SHOWN_MAX: usize = 200;
 
@@ -176,7 +178,9 @@ impl Running {
     ) -> Result<Sent, TaskError> {
         let mut written = Written::default();
         for mut record in records {
-            if self.transform(&mut record).await? == Verdict::Drop {
+            let original = self.failures.shows_source_records().then(|| record.clone());
+            let failed = original.as_ref().map_or(Failed::Unknown, Failed::Source);
+            if self.transform(&mut record, failed).await? == Verdict::Drop {
                 continue;
             }
             if self.wait_for_room(round, control).await == Sent::Stopped {
@@ -190,15 +194,20 @@ impl Running {
                         written.bytes += bytes;
                         break;
                     }
-                    Err(failed) => {
-                        let class = class_of(failed.stage, self.encoder.classes());
-                        let at = Coordinates { stage: failed.stage, class };
-                        match self.failures.handle(None, &at, failed.error, &mut attempts).await? {
+                    Err(StageError { stage, error }) => {
+                        let at = Coordinates { stage, class: class_of(stage, self.encoder.classes()) };
+                        match self.failures.handle(failed, &at, error, &mut attempts).await? {
                             Some(delay) => {
                                 // What was made before does not wait for this one.
                                 self.producer.close(std::mem::take(round));
-                                tokio::time::sleep(delay).await;
+                                tokio::select! {
+                                    () = control.stopped() => {}
+                                    () = tokio::time::sleep(delay) => {}
+                                }
                                 *round = self.producer.open();
+                                if control.is_stopped() {
+                                    return Ok(Sent::Stopped);
+                                }
                             }
                             None => break,
                         }
@@ -231,12 +240,14 @@ impl Running {
         Sent::All
     }
 
-    async fn transform(&mut self, record: &mut Record) -> Result<Verdict, TaskError> {
+    async fn transform(&mut self, record: &mut Record, failed: Failed<'_>) -> Result<Verdict, TaskError> {
         match self.chain.apply(record) {
             Ok(verdict) => Ok(verdict),
+            // Transforms are pure, so this cannot pass by itself; the record is half changed, too.
+            Err(error) if error.fate == Fate::Retry => Err(error),
             Err(error) => {
                 let at = Coordinates { stage: Stage::Transformation, class: self.chain.failed_class() };
-                self.failures.handle(None, &at, error, &mut Attempts::default()).await?;
+                self.failures.handle(failed, &at, error, &mut Attempts::default()).await?;
                 Ok(Verdict::Drop)
             }
         }
@@ -291,13 +302,10 @@ impl Running {
             } else {
                 TaskError::halt(message)
             };
-            let at = Coordinates {
-                stage: Stage::KafkaProduce,
-                class: "org.apache.kafka.clients.producer.KafkaProducer",
-            };
+            let at = Coordinates { stage: Stage::KafkaProduce, class: WORKER_SOURCE_TASK };
             match error.fate {
                 Fate::Retry => return Err(error),
-                _ => drop(self.failures.handle(None, &at, error, &mut Attempts::default()).await?),
+                _ => drop(self.failures.handle(Failed::Unknown, &at, error, &mut Attempts::default()).await?),
             }
         }
         self.in_flight.acknowledged(self.producer.acknowledged());
@@ -341,7 +349,7 @@ fn class_of(stage: Stage, classes: &[String; 3]) -> &str {
         Stage::KeyConverter => &classes[0],
         Stage::ValueConverter => &classes[1],
         Stage::HeaderConverter => &classes[2],
-        _ => "org.apache.kafka.clients.producer.KafkaProducer",
+        _ => WORKER_SOURCE_TASK,
     }
 }
 
