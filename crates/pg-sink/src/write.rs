@@ -74,10 +74,10 @@ impl Writer<'_> {
     /// The whole batch, with rows copied into tables that are loaded; without, where that fails.
     async fn with_copies(&mut self, batch: &mut Batch, mut jobs: Vec<Job>) -> Result<Vec<Left>, Error> {
         let mut loaded = vec![];
-        for at in 0..jobs.len() {
-            if jobs::may_copy(self.settings, self.registry, batch, &jobs[at]) {
-                jobs[at].op = Op::Copy;
-                loaded.push(jobs[at].signature.table);
+        for job in &mut jobs {
+            if jobs::may_copy(self.settings, self.registry, batch, job) {
+                job.op = Op::Copy;
+                loaded.push(job.signature.table);
             }
         }
         match self.together(batch, jobs).await {

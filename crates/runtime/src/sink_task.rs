@@ -1,6 +1,7 @@
 //! One sink task: consume, convert, transform, put, and commit what is durable at the target.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,15 +40,6 @@ struct Reading {
     committed: i64,
     /// When the topic was entered into the record of topics.
     topics_epoch: Option<u64>,
-}
-
-/// What became of a message.
-enum Decoded {
-    Record(Record),
-    /// Dropped by a transform, or skipped because of an error.
-    LeftOut,
-    /// Nothing yet: the task is to stop.
-    Stopped,
 }
 
 /// A running sink task; owned by its loop.
@@ -220,13 +212,10 @@ impl Running {
         for message in messages {
             bytes += message.key.as_ref().map_or(0, |key| key.len())
                 + message.value.as_ref().map_or(0, |v| v.len());
-            let decoded = self.decode_one(&message, control).await?;
-            if matches!(decoded, Decoded::Stopped) {
-                break;
-            }
+            let ControlFlow::Continue(record) = self.decode_one(&message, control).await? else { break };
             let reading = self.reading(&message);
             reading.read_next = message.offset + 1;
-            if let Decoded::Record(record) = decoded {
+            if let Some(record) = record {
                 reading.put_next = message.offset + 1;
                 records.push(record);
             }
@@ -246,13 +235,18 @@ impl Running {
         reading
     }
 
-    async fn decode_one(&mut self, message: &Message, control: &mut Control) -> Result<Decoded, TaskError> {
+    /// `None`: dropped by a transform, or skipped because of an error. Broken off where the task is to stop.
+    async fn decode_one(
+        &mut self,
+        message: &Message,
+        control: &mut Control,
+    ) -> Result<ControlFlow<(), Option<Record>>, TaskError> {
         let mut attempts = Attempts::default();
         loop {
             let (stage, error) = match self.decoder.decode(message).await {
                 Ok(mut record) => match self.chain.apply(&mut record) {
-                    Ok(Verdict::Keep) => return Ok(Decoded::Record(record)),
-                    Ok(Verdict::Drop) => return Ok(Decoded::LeftOut),
+                    Ok(Verdict::Keep) => return Ok(ControlFlow::Continue(Some(record))),
+                    Ok(Verdict::Drop) => return Ok(ControlFlow::Continue(None)),
                     Err(error) => (Stage::Transformation, error),
                 },
                 Err(failed) => (failed.stage, failed.error),
@@ -267,9 +261,9 @@ impl Running {
             let at = Coordinates { stage, class };
             let origin = origin(message);
             match self.failures.handle(Failed::Consumed(&origin), &at, error, &mut attempts).await? {
-                None => return Ok(Decoded::LeftOut),
+                None => return Ok(ControlFlow::Continue(None)),
                 Some(delay) => tokio::select! {
-                    () = control.stopped() => return Ok(Decoded::Stopped),
+                    () = control.stopped() => return Ok(ControlFlow::Break(())),
                     () = tokio::time::sleep(delay) => {}
                 },
             }
