@@ -202,7 +202,7 @@ mod tests {
         queue.store(&mut offset);
         assert_eq!(
             offset[TABLES],
-            r#"[{"incremental_snapshot_collections_additional_condition":"v = 'x'","incremental_snapshot_collections_id":"public.a","incremental_snapshot_collections_surrogate_key":null},{"incremental_snapshot_collections_additional_condition":null,"incremental_snapshot_collections_id":"public.b","incremental_snapshot_collections_surrogate_key":null}]"#
+            r#"[{"incremental_snapshot_collections_id":"public.a","incremental_snapshot_collections_additional_condition":"v = 'x'","incremental_snapshot_collections_surrogate_key":null},{"incremental_snapshot_collections_id":"public.b","incremental_snapshot_collections_additional_condition":null,"incremental_snapshot_collections_surrogate_key":null}]"#
         );
         assert_eq!(Queue::load(&offset), queue);
     }
