@@ -10,6 +10,7 @@ mod start; // checks, creation, opening
 mod slot; // slot, publication, prerequisites
 mod server_identity; // whose positions are stored
 mod new_tables; // made while nobody captured them
+mod signals; // snapshots on request, while the stream goes on
 mod snapshot; // tables at one moment
 mod snapshot_readers; // its connections
 mod stream; // frames in, events out

@@ -21,6 +21,7 @@ use crate::failures::{Attempts, Coordinates, Failed, Failures, Stage};
 use crate::herder::TaskContext;
 use crate::metrics::SourceMetrics;
 use crate::offsets::{InFlight, SourceOffsets};
+use crate::signals::{Channels, Marks};
 use crate::supervisor::{Change, Control};
 
 /// How a batch ended.
@@ -58,6 +59,8 @@ struct Running {
     topics: HashMap<usize, (Arc<str>, Topic), foldhash::fast::RandomState>,
     topics_epoch: u64,
     metrics: SourceMetrics,
+    signals: Channels,
+    marks: Marks,
 }
 
 /// Runs until the control says stop, or an error ends the task.
@@ -86,6 +89,13 @@ pub async fn run(
         let _ = task.stop().await;
         return Err(error);
     }
+    let signals = match Channels::open(&task.signal_channels()) {
+        Ok(signals) => signals,
+        Err(error) => {
+            let _ = task.stop().await;
+            return Err(error);
+        }
+    };
     control.started();
     let metrics = SourceMetrics::new(&id);
     let offsets = context.offsets.clone();
@@ -102,6 +112,8 @@ pub async fn run(
         topics: HashMap::default(),
         topics_epoch: 0,
         metrics,
+        signals,
+        marks: Marks::default(),
     };
     let result = running.turn(&mut control).await;
     let end = running.finish(result.is_ok()).await;
@@ -124,6 +136,10 @@ impl Running {
                 },
                 () = self.producer.changed() => self.acknowledge().await?,
                 _ = commit_at.tick() => self.commit().await,
+                received = self.signals.next(), if !paused => {
+                    self.marks.handed(received.until);
+                    received.signals.into_iter().for_each(|signal| self.task.signal(signal));
+                }
                 batch = self.task.poll(), if !paused => match batch {
                     Ok(batch) => self.send(batch, control).await?,
                     Err(error) if error.fate == Fate::Retry => self.wait_out(&error, control).await,
@@ -161,6 +177,7 @@ impl Running {
         self.metrics.active.set((sent - self.producer.acknowledged()) as f64);
         if let Some(position) = batch.position {
             self.in_flight.sent(sent, position);
+            self.marks.position(sent);
             self.in_flight.acknowledged(self.producer.acknowledged());
             if is_empty {
                 // The source has nothing to send and wants to forget: a server that shuts down waits for this word.
@@ -315,12 +332,16 @@ impl Running {
     /// Stores the newest durable position, then tells the source. A failed write is tried again with the next
     /// period: until then nothing is confirmed, and nothing lost.
     async fn commit(&mut self) {
+        let reached = self.in_flight.reached_number();
         let Some(position) = self.in_flight.take_reached() else { return };
         let written = self.offsets.write(&self.id.connector, std::slice::from_ref(&position)).await;
         match written {
             Ok(()) => {
                 self.metrics.offset_commits.increment(1);
                 self.task.committed(&position);
+                for until in self.marks.committed(reached) {
+                    self.signals.forget(until).await;
+                }
             }
             Err(error) => {
                 tracing::warn!(connector = &*self.id.connector, %error, "offsets could not be committed");
@@ -330,7 +351,7 @@ impl Running {
     }
 
     /// Waits for what is in flight, commits it and stops the source.
-    async fn finish(&mut self, in_peace: bool) -> Result<(), TaskError> {
+    async fn finish(mut self, in_peace: bool) -> Result<(), TaskError> {
         let timeout = self.context.settings.offset_flush_timeout.min(Duration::from_secs(60));
         let flushed = self.producer.flush(timeout).await;
         if let Err(error) = &flushed {
@@ -340,7 +361,9 @@ impl Running {
             self.in_flight.acknowledged(self.producer.acknowledged());
         }
         self.commit().await;
-        self.task.stop().await
+        let stopped = self.task.stop().await;
+        self.signals.close().await;
+        stopped
     }
 }
 
