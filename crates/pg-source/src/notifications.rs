@@ -53,16 +53,8 @@ pub enum Incremental<'a> {
     Resumed,
     Aborted,
     Completed,
-    InProgress {
-        table: &'a str,
-        maximum: &'a str,
-        last: &'a str,
-    },
-    Scanned {
-        table: &'a str,
-        rows: u64,
-        status: &'static str,
-    },
+    InProgress { table: &'a str, maximum: &'a str, last: &'a str },
+    Scanned { table: &'a str, rows: u64, status: &'static str },
 }
 
 impl Incremental<'_> {

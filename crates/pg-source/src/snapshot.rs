@@ -435,7 +435,8 @@ async fn plan(
         let Some(table) = found.iter().find(|table| table.oid == candidate.oid) else { continue };
         let (compiled, columns) = compiler.catalogue(table);
         let name = format!("{}.{}", candidate.schema, candidate.name);
-        let requested = moment.request.as_ref().and_then(|request| signals::condition_of(&request.conditions, &name));
+        let requested =
+            moment.request.as_ref().and_then(|request| signals::condition_of(&request.conditions, &name));
         let statement = requested.map(|statement| statement.trim().trim_end_matches(';'));
         let sqls = match statement.or_else(|| settings.snapshot_select(&candidate.schema, &candidate.name)) {
             Some(statement) => vec![select_sql(session, statement, &columns).await?],

@@ -125,8 +125,14 @@ pub async fn start(
     } else {
         vec![]
     };
-    let opening =
-        Opening { settings, envelopes, server: &server, tables: &tables, attempt, request: past.request.as_ref() };
+    let opening = Opening {
+        settings,
+        envelopes,
+        server: &server,
+        tables: &tables,
+        attempt,
+        request: past.request.as_ref(),
+    };
     if let (Some(slot), Some(request), false) = (&existing, &past.request, snapshot_wanted) {
         let resume = match &stored {
             Stored::Resume(resume) => resume.clone(),
@@ -332,7 +338,8 @@ impl Opening<'_> {
     /// with a signal does not stop the stream.
     async fn requested(&self, request: &Execute, resume: &Resume) -> Result<(Opened, bool), TaskError> {
         let name = |table: &Candidate| format!("{}.{}", table.schema, table.name);
-        let is_wanted = |table: &&Candidate| request.tables.iter().any(|one| signals::matches(one, &name(table)));
+        let is_wanted =
+            |table: &&Candidate| request.tables.iter().any(|one| signals::matches(one, &name(table)));
         let tables: Vec<&Candidate> = self.tables.iter().copied().filter(is_wanted).collect();
         let attempt = match tables.is_empty() {
             true => Err(TaskError::halt("no captured table matches")),
@@ -497,6 +504,14 @@ async fn warn_about_tables(
             repair = %format!("ALTER TABLE {} REPLICA IDENTITY DEFAULT", table.quoted()),
             "the replica identity does not hold the primary key: deletes of this table cannot be sent"
         );
+    }
+    for (schema, name) in settings.signals.tables() {
+        if !candidates.iter().any(|table| table.schema == *schema && table.name == *name) {
+            tracing::warn!(
+                table = %pg::quote::qualified(schema, name),
+                "the table of signals does not exist: no signal comes by it"
+            );
+        }
     }
     let unpublished =
         slot::unpublished(session, &settings.publication_name, candidates).await.map_err(failure::from_pg)?;

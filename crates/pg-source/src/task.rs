@@ -21,10 +21,10 @@ use crate::metrics::{Connected, StreamMetrics};
 use crate::notifications::{self, Notifications};
 use crate::position::{self, Position, Stored};
 use crate::settings::{self, AfterSnapshot, Settings};
+use crate::signals::{Sent, Signals};
 use crate::slot;
 use crate::snapshot::{self, Extent, Progress, Snapshot};
 use crate::snapshot_readers;
-use crate::signals::{Sent, Signals};
 use crate::start::{self, Attempt, Opened, Past, Started};
 use crate::stream::{self, Output, Pause, Stream};
 use crate::tables_cache::TablesCache;
@@ -117,7 +117,8 @@ impl Task {
     /// Signals, where somebody can send some or an offset says that one is not done.
     fn set_signals(&mut self, offset: Option<&Map<String, Json>>) {
         if self.settings.signals.are_wanted() || offset.is_some_and(Signals::are_stored) {
-            let signals = self.signals.get_or_insert_with(|| Box::new(Signals::new(&self.settings, &self.envelopes)));
+            let signals =
+                self.signals.get_or_insert_with(|| Box::new(Signals::new(&self.settings, &self.envelopes)));
             if let Some(offset) = offset {
                 signals.load(offset);
             }
@@ -380,7 +381,8 @@ impl Task {
 
     async fn act_on_signals(&mut self) -> Result<(), TaskError> {
         let session = self.session().await?;
-        let offset = self.output.position.or(self.handed).map(|position| position.store(&self.partition).offset);
+        let offset =
+            self.output.position.or(self.handed).map(|position| position.store(&self.partition).offset);
         let offset = offset.map_or_else(String::new, |offset| Json::Object((*offset).clone()).to_string());
         match &mut self.signals {
             Some(signals) => signals.act(&session, &offset, &mut self.output).await,

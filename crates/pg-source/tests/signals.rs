@@ -11,7 +11,8 @@ use connect::{Record, Signal, Value};
 use support::{Connectors, Source, cluster};
 
 const QUIET: Duration = Duration::from_millis(900);
-const SIGNALS: &str = "CREATE TABLE signals (id varchar(42) PRIMARY KEY, type varchar(32) NOT NULL, data varchar(2048));";
+const SIGNALS: &str =
+    "CREATE TABLE signals (id varchar(42) PRIMARY KEY, type varchar(32) NOT NULL, data varchar(2048));";
 
 /// A database with a signal table, and a source on it that reads no data at first.
 async fn prepare(name: &str, tables: &str, more: &[(&str, &str)]) -> (pg::Session, Source) {
@@ -105,9 +106,10 @@ async fn change_rows(session: pg::Session, mut stop: tokio::sync::oneshot::Recei
         let statement = format!(
             "UPDATE t SET v = v + 1000 WHERE id = {id}; DELETE FROM t WHERE id = {} ; \
              INSERT INTO t VALUES ({}, {n}) ON CONFLICT (id) DO UPDATE SET v = {n}; \
-             UPDATE t SET id = id + 10000 WHERE id = {}",
+             UPDATE t SET id = id + {} WHERE id = {}",
             (id + 11) % 300,
             (id + 100) % 400,
+            10_000 * n,
             (id + 50) % 300,
         );
         session.batch_execute(&statement).await.unwrap();
@@ -174,7 +176,8 @@ async fn goes_on_at_its_chunk_after_a_restart() {
     until_completed(&mut source).await;
     source.idle(QUIET).await.unwrap();
     // Every record was stored with the poll that brought it: none comes twice.
-    let mut ids: Vec<i64> = of(&source, "t").iter().map(|record| row(record).unwrap()[0].as_i64().unwrap()).collect();
+    let mut ids: Vec<i64> =
+        of(&source, "t").iter().map(|record| row(record).unwrap()[0].as_i64().unwrap()).collect();
     ids.sort_unstable();
     assert_eq!(ids, (1..=200).collect::<Vec<_>>());
     assert!(!source.offset.clone().unwrap().offset.contains_key("incremental_snapshot_primary_key"));
@@ -208,7 +211,12 @@ async fn keys_of_every_type_and_tables_without_one() {
         INSERT INTO keyless SELECT n / 25, n FROM generate_series(1, 60) n; \
         CREATE TABLE \"Odd.Name\" (\"I d\" int PRIMARY KEY, v text); INSERT INTO \"Odd.Name\" SELECT n, E'a\\\\b\\t''' FROM generate_series(1, 12) n;";
     let (session, mut source) = prepare("incremental_keys", tables, &[]).await;
-    execute(&session, "s", r#"{"data-collections":["public.t","public.nullable","public.Odd.Name","public.keyless"]}"#).await;
+    execute(
+        &session,
+        "s",
+        r#"{"data-collections":["public.t","public.nullable","public.Odd.Name","public.keyless"]}"#,
+    )
+    .await;
     until_completed(&mut source).await;
     execute(&session, "s2", r#"{"data-collections":["public.keyless"],"surrogate-key":"id"}"#).await;
     source.idle(QUIET).await.unwrap();
@@ -216,7 +224,8 @@ async fn keys_of_every_type_and_tables_without_one() {
     assert_eq!(of(&source, "nullable").len(), 45);
     assert_eq!(of(&source, "Odd.Name").len() + of(&source, "Odd_Name").len(), 12);
     // Its surrogate key is not unique, and parts no rows of one key.
-    let mut values: Vec<i64> = of(&source, "keyless").iter().map(|record| row(record).unwrap()[1].as_i64().unwrap()).collect();
+    let mut values: Vec<i64> =
+        of(&source, "keyless").iter().map(|record| row(record).unwrap()[1].as_i64().unwrap()).collect();
     values.sort_unstable();
     assert_eq!(values, (1..=60).collect::<Vec<_>>());
     source.stop().await;
@@ -231,7 +240,10 @@ async fn a_table_changes_between_chunks() {
     while of(&source, "t").len() < 10 {
         source.poll().await.unwrap();
     }
-    session.batch_execute("ALTER TABLE t DROP COLUMN gone; ALTER TABLE t ADD COLUMN more int DEFAULT 7").await.unwrap();
+    session
+        .batch_execute("ALTER TABLE t DROP COLUMN gone; ALTER TABLE t ADD COLUMN more int DEFAULT 7")
+        .await
+        .unwrap();
     until_completed(&mut source).await;
     source.idle(QUIET).await.unwrap();
     let records = of(&source, "t");
@@ -257,7 +269,10 @@ async fn stops_while_paused_and_begins_again() {
     execute(&session, "s4", r#"{"data-collections":["public.t"]}"#).await;
     until_completed(&mut source).await;
     source.idle(QUIET).await.unwrap();
-    assert_eq!(told(&source), ["STARTED", "PAUSED", "ABORTED", "STARTED", "TABLE_SCAN_COMPLETED", "COMPLETED"]);
+    assert_eq!(
+        told(&source),
+        ["STARTED", "PAUSED", "ABORTED", "STARTED", "TABLE_SCAN_COMPLETED", "COMPLETED"]
+    );
     assert_eq!(of(&source, "t").len(), before + 500);
     source.stop().await;
 }

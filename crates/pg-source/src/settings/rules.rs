@@ -325,7 +325,8 @@ fn signal_channels(properties: &Properties, resolved: &mut Resolved) {
     }
     let tables = given("signal.data.collection").unwrap_or_default();
     if let Some(name) = tables.split(',').find(|name| !name.trim().is_empty() && !name.contains('.')) {
-        let text = format!("The 'signal.data.collection' value is invalid: {name} is not of the form schema.table");
+        let text =
+            format!("The 'signal.data.collection' value is invalid: {name} is not of the form schema.table");
         resolved.error("signal.data.collection", text);
     }
 }

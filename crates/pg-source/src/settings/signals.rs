@@ -33,7 +33,8 @@ impl SignalSettings {
         let text = |name: &str| resolved.text(name).map(str::trim).filter(|text| !text.is_empty());
         let channels = resolved.list("signal.enabled.channels");
         let has = |name: &str| channels.iter().any(|channel| channel.trim().eq_ignore_ascii_case(name));
-        let poll_interval = Duration::from_millis(resolved.long("signal.poll.interval.ms").max(1).unsigned_abs());
+        let poll_interval =
+            Duration::from_millis(resolved.long("signal.poll.interval.ms").max(1).unsigned_abs());
         let file = has("file").then(|| SignalFile {
             path: text("signal.file").unwrap_or("file-signals.txt").to_owned(),
             poll_interval,

@@ -140,7 +140,7 @@ impl Plan {
             columns: columns.join(", "),
             catalogue: catalogue.clone(),
             table: Arc::new(table),
-            has_ties: entry.surrogate.is_some(),
+            has_ties: entry.surrogate.is_some() || key.iter().any(|column| !column.not_null),
             key,
             key_at,
             identity,
@@ -181,7 +181,11 @@ impl Plan {
     }
 
     /// The rows of a COPY, and the key of the last one.
-    pub fn rows(&self, chunks: VecDeque<Bytes>, settings: &Settings) -> Result<(Vec<ChunkRow>, Key), TaskError> {
+    pub fn rows(
+        &self,
+        chunks: VecDeque<Bytes>,
+        settings: &Settings,
+    ) -> Result<(Vec<ChunkRow>, Key), TaskError> {
         let (mut rows, mut tuple, mut last) = (vec![], vec![], vec![]);
         for bytes in chunks {
             let shared = Buffer::new(bytes.clone());

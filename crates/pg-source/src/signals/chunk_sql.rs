@@ -39,7 +39,12 @@ impl Source<'_> {
         let columns: Vec<_> = self.key.iter().map(|column| quote::identifier(&column.name)).collect();
         let order: Vec<_> = columns.iter().map(|name| format!("{name} DESC")).collect();
         let filter = self.condition.map_or_else(String::new, |condition| format!(" WHERE ({condition})"));
-        format!("SELECT {} FROM {}{filter} ORDER BY {} LIMIT 1", columns.join(", "), self.from, order.join(", "))
+        format!(
+            "SELECT {} FROM {}{filter} ORDER BY {} LIMIT 1",
+            columns.join(", "),
+            self.from,
+            order.join(", ")
+        )
     }
 
     /// The rows behind `after` and not behind `maximum`.
@@ -129,7 +134,10 @@ mod tests {
     fn one_column() {
         let key = [column("id", "integer", true)];
         let source = Source { from: "ONLY \"s\".\"t\"", condition: Some("a = 1"), key: &key };
-        assert_eq!(source.maximum(), "SELECT \"id\" FROM ONLY \"s\".\"t\" WHERE (a = 1) ORDER BY \"id\" DESC LIMIT 1");
+        assert_eq!(
+            source.maximum(),
+            "SELECT \"id\" FROM ONLY \"s\".\"t\" WHERE (a = 1) ORDER BY \"id\" DESC LIMIT 1"
+        );
         assert_eq!(
             source.chunk("\"id\"", Some(&[part(Some("5"))]), &[part(Some("9"))], Limit::Rows(2)),
             "COPY (SELECT \"id\" FROM ONLY \"s\".\"t\" WHERE \"id\" > '5'::integer AND \"id\" <= '9'::integer AND (a = 1) \

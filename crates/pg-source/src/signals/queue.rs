@@ -73,7 +73,8 @@ impl Queue {
     }
 
     pub fn surrogate_of(&self, schema: &str, table: &str) -> Option<&str> {
-        let is = |name: &str| name.strip_prefix(schema).and_then(|rest| rest.strip_prefix('.')) == Some(table);
+        let is =
+            |name: &str| name.strip_prefix(schema).and_then(|rest| rest.strip_prefix('.')) == Some(table);
         self.tables.iter().find(|entry| is(&entry.name))?.surrogate.as_deref()
     }
 

@@ -217,8 +217,7 @@ impl<'a> Stream<'a> {
                     object.fields.push((name.clone(), value));
                 }
             }
-            let writes =
-                class.flags & (SERIALIZABLE | WRITES_ITSELF) == SERIALIZABLE | WRITES_ITSELF;
+            let writes = class.flags & (SERIALIZABLE | WRITES_ITSELF) == SERIALIZABLE | WRITES_ITSELF;
             let external = class.flags & (EXTERNALIZABLE | BLOCK_DATA) == EXTERNALIZABLE | BLOCK_DATA;
             if writes || external {
                 self.blocks(&mut object, depth)?;
@@ -297,14 +296,14 @@ fn object_part(object: &Object) -> Result<Part, NotAKey> {
             let least = object.integer("leastSigBits")?.cast_unsigned();
             text(oid::UUID, uuid::Uuid::from_u64_pair(most, least).to_string())
         }
-        ("java.sql.Date", _) => {
-            text(oid::DATE, date(millis(object)?.div_euclid(86_400_000)))
-        }
+        ("java.sql.Date", _) => text(oid::DATE, date(millis(object)?.div_euclid(86_400_000))),
         ("java.sql.Timestamp", _) => {
             let seconds = millis(object)?.div_euclid(1000);
             text(oid::TIMESTAMPTZ, timestamp(seconds, object.integer("nanos")? / 1000))
         }
-        ("java.time.Ser", _) => local_date(&object.blocks).map(|date| Part { type_oid: oid::DATE, text: Some(date) }),
+        ("java.time.Ser", _) => {
+            local_date(&object.blocks).map(|date| Part { type_oid: oid::DATE, text: Some(date) })
+        }
         ("java.math.BigDecimal", _) => text(oid::NUMERIC, decimal(object)?),
         ("io.debezium.data.SpecialValueDecimal", _) => match object.field("decimalValue") {
             Some(Java::Object(number)) => text(oid::NUMERIC, decimal(number)?),
