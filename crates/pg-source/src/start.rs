@@ -526,6 +526,14 @@ async fn warn_about_tables(
             "the replica identity does not hold the primary key: deletes of this table cannot be sent"
         );
     }
+    for (schema, name) in settings.signals.tables() {
+        if !candidates.iter().any(|table| table.schema == *schema && table.name == *name) {
+            tracing::warn!(
+                table = %pg::quote::qualified(schema, name),
+                "the table of signals does not exist: no signal comes by it"
+            );
+        }
+    }
     let unpublished =
         slot::unpublished(session, &settings.publication_name, candidates).await.map_err(failure::from_pg)?;
     for table in unpublished {

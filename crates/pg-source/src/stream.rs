@@ -329,7 +329,7 @@ impl Stream {
                 out.position = Some(Position::Stream(self.event_position(lsn, kind)));
                 if let Some(signals) = context.signals.as_deref_mut() {
                     let at = ClosedAt { lsn, commit: self.commit };
-                    signals.changed(relation, &table, &out.records[start..], at);
+                    signals.changed(op, relation, &table, &out.records[start..], at);
                 }
             }
             Err(error) => unprocessable(&table, &error, lsn, context)?,
@@ -357,7 +357,7 @@ impl Stream {
         let mut envelopes = Envelopes::new(context.settings, "0");
         let made = row_event(&table, &self.tuples, &event, &mut envelopes, &mut records);
         if let (Ok(()), Some(signals)) = (made, context.signals.as_deref_mut()) {
-            signals.changed(relation, &table, &records, ClosedAt { lsn, commit: self.commit });
+            signals.changed(op, relation, &table, &records, ClosedAt { lsn, commit: self.commit });
         }
         Ok(())
     }

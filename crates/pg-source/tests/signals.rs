@@ -106,9 +106,10 @@ async fn change_rows(session: pg::Session, mut stop: tokio::sync::oneshot::Recei
         let statement = format!(
             "UPDATE t SET v = v + 1000 WHERE id = {id}; DELETE FROM t WHERE id = {} ; \
              INSERT INTO t VALUES ({}, {n}) ON CONFLICT (id) DO UPDATE SET v = {n}; \
-             UPDATE t SET id = id + 10000 WHERE id = {}",
+             UPDATE t SET id = id + {} WHERE id = {}",
             (id + 11) % 300,
             (id + 100) % 400,
+            10_000 * n,
             (id + 50) % 300,
         );
         session.batch_execute(&statement).await.unwrap();

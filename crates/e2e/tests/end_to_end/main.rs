@@ -7,6 +7,7 @@ mod pgbench; // a load that is not of our making
 mod prerequisites; // what must hold before anything is created
 mod preflight; // what a look at the databases finds, and secrets that are kept elsewhere
 mod idle; // databases in which nothing happens
+mod signals; // what people ask of a running source
 mod disk_full; // the embedded broker without space
 mod crash; // kill -9 at the worst moment
 mod servers; // servers that go and come back

@@ -140,7 +140,7 @@ impl Plan {
             columns: columns.join(", "),
             catalogue: catalogue.clone(),
             table: Arc::new(table),
-            has_ties: entry.surrogate.is_some(),
+            has_ties: entry.surrogate.is_some() || key.iter().any(|column| !column.not_null),
             key,
             key_at,
             identity,

@@ -69,17 +69,38 @@ pub struct Chunk {
     pub lsn: u64,
 }
 
-/// A chunk that is being read; dropped, it is not.
+/// A chunk that is being read.
 pub struct Reading {
-    pub outcome: oneshot::Receiver<Result<Outcome, TaskError>>,
+    pub outcome: oneshot::Receiver<Result<Outcome, NotRead>>,
     /// Whether the second row was written.
     pub closed: oneshot::Receiver<bool>,
-    task: JoinHandle<()>,
+    pub task: Running,
 }
 
-impl Drop for Reading {
+/// Why there is no chunk.
+#[derive(Debug)]
+pub enum NotRead {
+    /// A row cannot be sent, whoever tries: what the settings say about such rows holds.
+    Row(TaskError),
+    /// It is tried again.
+    Source(TaskError),
+}
+
+/// Reading ends where this is dropped.
+pub struct Running(Option<JoinHandle<()>>);
+
+impl Running {
+    /// Nobody waits for it, but it does all that it has to do.
+    pub fn let_finish(mut self) {
+        self.0.take();
+    }
+}
+
+impl Drop for Running {
     fn drop(&mut self) {
-        self.task.abort();
+        if let Some(task) = &self.0 {
+            task.abort();
+        }
     }
 }
 
@@ -130,7 +151,13 @@ impl Reader {
         let inner = self.0.clone();
         inner.reading.store(0, Ordering::SeqCst);
         let task = tokio::spawn(async move { inner.run(request, answer, written).await });
-        Reading { outcome, closed, task }
+        Reading { outcome, closed, task: Running(Some(task)) }
+    }
+
+    /// There is nothing to read any more: the connections are closed.
+    pub fn rest(&self) {
+        let inner = self.0.clone();
+        tokio::spawn(async move { *inner.state.lock().await = State::default() });
     }
 }
 
@@ -138,7 +165,7 @@ impl Inner {
     async fn run(
         &self,
         request: Request,
-        answer: oneshot::Sender<Result<Outcome, TaskError>>,
+        answer: oneshot::Sender<Result<Outcome, NotRead>>,
         written: oneshot::Sender<bool>,
     ) {
         let mut state = self.state.lock().await;
@@ -147,7 +174,7 @@ impl Inner {
         let result = async {
             let mut connections = match connections {
                 Some(connections) if !connections.session.is_closed() => connections,
-                _ => self.connect().await?,
+                _ => self.connect().await.map_err(NotRead::Source)?,
             };
             let opened = self.open_window(&connections.session, &request.id).await;
             let watermarks = opened.is_some();
@@ -241,7 +268,7 @@ impl Inner {
         state: &mut State,
         connections: &mut Connections,
         request: &Request,
-    ) -> Result<Outcome, TaskError> {
+    ) -> Result<Outcome, NotRead> {
         let mut outcome = Outcome { done: vec![], chunk: None, watermarks: false };
         for (number, entry) in request.tables.iter().enumerate() {
             let keys = match number {
@@ -257,11 +284,12 @@ impl Inner {
                 Err(Failed::Sql(error)) => {
                     tracing::error!(table = %entry.name, error = %error, "the table cannot be read by the incremental snapshot");
                     let rolled_back = connections.wire.simple_query("ROLLBACK").await;
-                    rolled_back.map_err(failure::from_pg)?;
+                    rolled_back.map_err(|error| NotRead::Source(failure::from_pg(error)))?;
                     state.plan = None;
                     Status::Failed
                 }
-                Err(Failed::Task(error)) => return Err(error),
+                Err(Failed::Row(error)) => return Err(NotRead::Row(error)),
+                Err(Failed::Task(error)) => return Err(NotRead::Source(error)),
             };
             outcome.done.push(status);
         }
@@ -305,7 +333,7 @@ impl Inner {
             if copied.scanned == 0 {
                 return Ok(Found::Nothing(Status::Succeeded));
             }
-            let (rows, last_key) = plan.rows(copied.chunks, &self.settings).map_err(Failed::Task)?;
+            let (rows, last_key) = plan.rows(copied.chunks, &self.settings).map_err(Failed::Row)?;
             return Ok(Found::Chunk(Box::new(Chunk {
                 oid: plan.oid,
                 table: plan.table.clone(),
@@ -343,6 +371,7 @@ enum Found {
 enum Failed {
     /// The server refused a statement: another table may work.
     Sql(pg::Error),
+    Row(TaskError),
     Task(TaskError),
 }
 

@@ -25,7 +25,7 @@ use connect::{Record, Signal, TaskError, Value};
 use pg::Session;
 use serde_json::{Map, Value as Json};
 
-use crate::envelope::Envelopes;
+use crate::envelope::{Envelopes, Op};
 use crate::filter;
 use crate::notifications::{Incremental, Notifications};
 use crate::position::Position;
@@ -34,7 +34,7 @@ use crate::slot::{self, Candidate};
 use crate::stream::Output;
 use crate::tables::Table;
 use action::{Action, Condition};
-use chunk_reader::{Reader, Request, Status};
+use chunk_reader::{NotRead, Reader, Request, Status};
 use queue::{Entry, Key, Queue};
 use window::Recent;
 use work::Work;
@@ -190,8 +190,8 @@ impl Signals {
     }
 
     /// Records of one change of a table.
-    pub fn changed(&mut self, relation: u32, table: &Table, records: &[Record], at: ClosedAt) {
-        if table.is_signals {
+    pub fn changed(&mut self, op: Op, relation: u32, table: &Table, records: &[Record], at: ClosedAt) {
+        if table.is_signals && matches!(op, Op::Create | Op::Delete) {
             for record in records {
                 self.signal_row(record, at);
             }
@@ -244,7 +244,7 @@ impl Signals {
             self.pauses = true;
             return;
         }
-        if before.is_null() && self.settings.signals.by_table {
+        if !after.is_null() && self.settings.signals.by_table {
             let signal = Signal { id, kind: text(after, 1).unwrap_or_default(), data: text(after, 2) };
             if !signal.kind.starts_with("snapshot-window-") {
                 self.receive(signal);
@@ -365,12 +365,8 @@ impl Signals {
         let Some((reading, outcome)) = self.work.take_arrived() else { return Ok(()) };
         let outcome = match outcome {
             Ok(outcome) => outcome,
-            Err(error)
-                if error.fate == connect::Fate::Halt && error.hint.is_none() && work::is_of_a_row(&error) =>
-            {
-                return Err(error);
-            }
-            Err(error) => {
+            Err(NotRead::Row(error)) => return Err(error),
+            Err(NotRead::Source(error)) => {
                 let wait = (RETRY_FIRST * 2_u32.pow(self.failures.min(7))).min(RETRY_MAX);
                 self.failures += 1;
                 tracing::warn!(error = %error, wait_ms = wait.as_millis() as u64, "a chunk could not be read: it is tried again");
@@ -382,12 +378,17 @@ impl Signals {
         for status in &outcome.done {
             self.table_done(*status, out);
         }
-        let Some(chunk) = outcome.chunk else { return Ok(()) };
+        let Some(chunk) = outcome.chunk else {
+            reading.let_finish();
+            self.reader.rest();
+            return Ok(());
+        };
         self.queue.rows += chunk.scanned;
         self.queue.maximum_key = Some(chunk.maximum_key.clone());
         if reading.touched.overflowed(chunk.oid) || self.recent.misses(&chunk.seen, reading.mark) {
             // Shortly after, whoever was not seen will be.
             self.queue.rows -= chunk.scanned;
+            reading.let_finish();
             self.work = Work::After(Instant::now() + RETRY_FIRST / 10);
             return Ok(());
         }

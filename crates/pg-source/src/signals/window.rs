@@ -133,7 +133,7 @@ pub struct ChunkRow {
 #[derive(Debug)]
 pub struct Window {
     rows: Vec<Option<ChunkRow>>,
-    /// Several rows may have one surrogate key.
+    /// Several rows may have one surrogate key, or no value in their key.
     places: HashMap<Vec<u8>, Vec<u32>, foldhash::fast::RandomState>,
 }
 
@@ -155,9 +155,10 @@ impl Window {
         window
     }
 
+    /// Where several rows have the key, one that comes twice is better than one that never comes.
     pub fn remove(&mut self, key: &[u8]) {
-        for at in self.places.remove(key).unwrap_or_default() {
-            self.rows[at as usize] = None;
+        if let Some([at]) = self.places.remove(key).as_deref() {
+            self.rows[*at as usize] = None;
         }
     }
 

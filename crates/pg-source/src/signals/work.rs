@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use connect::{Fate, Record, TaskError};
+use connect::{Record, TaskError};
 use tokio::sync::oneshot;
 
 use super::Signals;
-use super::chunk_reader::{self, Chunk, Outcome, Reader, Request};
+use super::chunk_reader::{self, Chunk, NotRead, Outcome, Reader, Request, Running};
 use super::queue::Key;
 use super::window::{self, ChunkRow, Seen, Touched, Window};
 use crate::envelope::{self, Change, Envelopes, Marker, Op, Place};
@@ -37,13 +37,15 @@ pub struct Reading {
     /// Transactions that were streamed before.
     pub mark: usize,
     /// It came.
-    arrived: Option<Result<Outcome, TaskError>>,
+    arrived: Option<Result<Outcome, NotRead>>,
     closed: Option<ClosedAt>,
 }
 
 /// A chunk that waits for its place in the stream.
 pub struct Open {
-    reading: chunk_reader::Reading,
+    /// Whether the second row was written, as long as that is not known.
+    closing: Option<oneshot::Receiver<bool>>,
+    _task: Running,
     id: String,
     pub oid: u32,
     table: Arc<Table>,
@@ -93,7 +95,8 @@ impl Work {
     pub fn open(reading: Reading, chunk: Chunk, by_row: bool) -> Self {
         Self::Open(Box::new(Open {
             window: Window::new(chunk.rows, &reading.touched, chunk.oid),
-            reading: reading.reading,
+            closing: Some(reading.reading.closed),
+            _task: reading.reading.task,
             id: reading.id,
             oid: chunk.oid,
             table: chunk.table,
@@ -107,7 +110,7 @@ impl Work {
     }
 
     /// What was read, where it has come; `self` is idle then.
-    pub fn take_arrived(&mut self) -> Option<(Reading, Result<Outcome, TaskError>)> {
+    pub fn take_arrived(&mut self) -> Option<(Reading, Result<Outcome, NotRead>)> {
         let Self::Reading(reading) = self else { return None };
         let arrived = reading.arrived.take().or_else(|| match reading.reading.outcome.try_recv() {
             Ok(outcome) => Some(outcome),
@@ -139,13 +142,15 @@ impl Work {
     }
 }
 
-fn ended() -> TaskError {
-    TaskError::retry("reading a chunk ended early")
+fn ended() -> NotRead {
+    NotRead::Source(TaskError::retry("reading a chunk ended early"))
 }
 
-/// The row cannot be sent, whoever tries: what the settings say about such rows holds.
-pub fn is_of_a_row(error: &TaskError) -> bool {
-    error.fate == Fate::Halt && error.to_string().contains("cannot be processed")
+impl Reading {
+    /// What was read is not wanted; the rows in the signal table are written all the same.
+    pub fn let_finish(self) {
+        self.reading.task.let_finish();
+    }
 }
 
 impl Open {
@@ -162,17 +167,17 @@ impl Open {
         !self.by_row && self.since.elapsed() >= IDLE_WAIT
     }
 
-    /// The end could not be written.
-    fn notice_failure(&mut self) {
-        let failed = match self.reading.closed.try_recv() {
-            Ok(written) => !written,
-            Err(oneshot::error::TryRecvError::Closed) => {
-                self.by_row && self.closed.is_none() && self.since.elapsed() >= IDLE_WAIT * 10
-            }
-            Err(oneshot::error::TryRecvError::Empty) => false,
-        };
-        if failed {
-            self.by_row = false;
+    /// Whether the end could be written is known now.
+    fn written(&mut self, written: bool) {
+        self.closing = None;
+        self.by_row &= written;
+    }
+
+    fn look_at_end(&mut self) {
+        match self.closing.as_mut().map(oneshot::Receiver::try_recv) {
+            Some(Ok(written)) => self.written(written),
+            Some(Err(oneshot::error::TryRecvError::Closed)) => self.written(false),
+            Some(Err(oneshot::error::TryRecvError::Empty)) | None => {}
         }
     }
 }
@@ -199,11 +204,17 @@ impl Signals {
             Work::Open(open) if !open.by_row => {
                 tokio::time::sleep_until((open.since + IDLE_WAIT).into()).await;
             }
-            Work::Open(open) if open.closed.is_none() => match (&mut open.reading.closed).await {
-                Ok(false) => open.by_row = false,
-                // It comes with the stream.
-                _ => std::future::pending().await,
-            },
+            Work::Open(open) => {
+                if let Some(closing) = &mut open.closing {
+                    let written = closing.await.unwrap_or(false);
+                    open.written(written);
+                    if !written {
+                        return;
+                    }
+                }
+                // The end comes with the stream.
+                std::future::pending().await
+            }
             _ => std::future::pending().await,
         }
     }
@@ -211,7 +222,7 @@ impl Signals {
     /// Begins to send the chunk where its place has come. `between` is where the stream is between two transactions.
     pub fn end_chunk(&mut self, between: Option<ClosedAt>, tables: &mut TablesCache, out: &mut Output) {
         let Work::Open(open) = &mut self.work else { return };
-        open.notice_failure();
+        open.look_at_end();
         let by_position = between.filter(|at| open.ends_before(at.lsn) || open.is_overdue());
         let Some(at) = open.closed.or(by_position) else { return };
         let Work::Open(open) = std::mem::replace(&mut self.work, Work::Idle) else { return };
