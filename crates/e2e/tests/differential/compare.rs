@@ -29,6 +29,7 @@ pub fn difference(expected: &Records, seen: &Records, repeats: Repeats) -> Optio
 }
 
 fn of_topic(expected: &[Recorded], seen: &[Recorded], repeats: Repeats) -> Option<String> {
+    let masked = |record: &Recorded| masked(record, repeats);
     let (expected, seen): (Vec<_>, Vec<_>) =
         (expected.iter().map(masked).collect(), seen.iter().map(masked).collect());
     let mut at = 0;
@@ -107,7 +108,7 @@ fn path(wanted: &Value, got: &Value, at: String) -> Option<String> {
 }
 
 /// When the connector worked on it, and the run.
-fn masked(record: &Recorded) -> Recorded {
+fn masked(record: &Recorded, repeats: Repeats) -> Recorded {
     static TIMES: LazyLock<Regex> = LazyLock::new(|| regex(r#""ts_(ms|us|ns)":\d+"#));
     static LAST: LazyLock<Regex> =
         LazyLock::new(|| regex(r#"("op":"[a-z]"),"ts_ms":\d+(,"ts_us":\d+,"ts_ns":\d+)?"#));
@@ -117,6 +118,7 @@ fn masked(record: &Recorded) -> Recorded {
         LazyLock::new(|| regex(r"[A-Za-z.]+\$LogicalDecodingMessageId@[0-9a-f]+"));
     // "truncation cuts a character in two" is a row of docs/compatibility.md: half of one is not there at all.
     static HALF: LazyLock<Regex> = LazyLock::new(|| regex(r#"\\u[dD][89abAB][0-9a-fA-F]{2}("|[^\\"])"#));
+    static COMMIT: LazyLock<Regex> = LazyLock::new(|| regex(r#""sequence":"\[(null|\\"\d+\\"),"#));
     let mut record = record.clone();
     for (name, value) in &mut record.headers {
         if name == "__debezium.context.runId" {
@@ -133,6 +135,10 @@ fn masked(record: &Recorded) -> Recorded {
         }
         if is_snapshot {
             *value = POINT.replace_all(value, "").into_owned();
+        }
+        // After a restart the commit before is the stored position, which of an idle database is a keep-alive's.
+        if repeats == Repeats::Allowed {
+            *value = COMMIT.replace(value, "\"sequence\":\"[#,").into_owned();
         }
         if HALF.is_match(value) {
             *value = HALF.replace_all(value, "$1").into_owned();
