@@ -9,6 +9,9 @@ use serde_json::Value;
 /// Characters shown of a value.
 const SHOWN: usize = 300;
 
+/// What the options of a round choose from.
+const PLACEHOLDERS: [&str; 2] = ["__debezium_unavailable_value", "gone"];
+
 /// Whether records may come again, from an earlier one on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repeats {
@@ -99,12 +102,20 @@ fn path(wanted: &Value, got: &Value, at: String) -> Option<String> {
         }
         (Value::Number(one), Value::Number(other)) if one.is_f64() && one.as_f64() == other.as_f64() => None,
         _ if wanted == got => None,
+        (Value::String(one), Value::String(other)) if is_changed_placeholder(one, other) => None,
         _ => Some(format!(
             "differs at {at}:\n  expected {:.SHOWN$}\n  seen     {:.SHOWN$}",
             wanted.to_string(),
             got.to_string()
         )),
     }
+}
+
+/// "the placeholder of a value that was not sent is cut and hashed as if it were the value" is a row of
+/// docs/compatibility.md: ours stays.
+fn is_changed_placeholder(wanted: &str, got: &str) -> bool {
+    let is_hash = wanted.len() == 64 && wanted.bytes().all(|byte| byte.is_ascii_hexdigit());
+    PLACEHOLDERS.contains(&got) && (is_hash || (wanted.len() == 7 && got.starts_with(wanted)))
 }
 
 /// When the connector worked on it, and the run.
