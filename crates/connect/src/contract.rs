@@ -11,6 +11,7 @@ use crate::headers::Header;
 use crate::position::SourcePosition;
 use crate::record::{Origin, Record, SourceBatch, TopicPartition};
 use crate::schema::Schema;
+use crate::signal::{Signal, SignalChannels};
 use crate::text::Buffer;
 use crate::value::Value;
 
@@ -35,6 +36,18 @@ pub trait SourceTask: Send {
     /// All records up to this position are durable in Kafka and so is the position itself: the source may forget
     /// them. Called in order, at most once per position, not for every one. Must not wait.
     fn committed(&mut self, position: &SourcePosition);
+
+    /// Where signals for this task come from beside the source itself. Called once, after [`SourceTask::start`].
+    fn signal_channels(&self) -> SignalChannels {
+        SignalChannels::default()
+    }
+
+    /// Takes a signal of one of these channels; the next poll acts on it. Must not wait. The effect is part of the next
+    /// position that is handed over, and only when that one is committed is the signal taken out of its channel: after
+    /// a crash it may come again.
+    fn signal(&mut self, signal: Signal) {
+        let _ = signal;
+    }
 
     /// Called once, last, also after an error. Releases what the settings say to release.
     fn stop(&mut self) -> BoxFuture<'_, Result<(), TaskError>>;

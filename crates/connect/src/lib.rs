@@ -12,6 +12,7 @@ pub mod headers; // what travels beside the data
 pub mod record; // what travels
 pub mod position; // how far a source has come
 pub mod fate; // what may be done about an error
+pub mod signal; // what people ask of a running source
 pub mod contract; // SourceTask, Transform, Converter, SinkTask
 pub mod settings; // tables of options: parsing, validation, documentation
 pub mod preflight; // what is missing outside, before anything runs
@@ -21,6 +22,7 @@ pub use fate::{Fate, TaskError};
 pub use headers::{Header, Headers};
 pub use position::SourcePosition;
 pub use record::{Origin, RawMessage, Record, SourceBatch, TopicPartition};
+pub use signal::{Signal, SignalChannels};
 pub use schema::{Field, Kind, Schema, SchemaBuilder};
 pub use text::{Blob, Buffer, Text};
 pub use value::{Decimal, Value};

@@ -45,6 +45,8 @@ pub enum Subscription {
     /// A regular expression over whole topic names, in Java's syntax as far as the `regex` crate has it:
     /// librdkafka's own expressions know less.
     Pattern(String),
+    /// One partition, read alone: the group only keeps the place, and nobody is assigned anything.
+    Partition(String, i32),
 }
 
 /// Limits of one batch.
@@ -88,6 +90,13 @@ impl Consumer {
                 None
             }
             Subscription::Pattern(pattern) => Some(PatternWatch::new(pattern)?),
+            Subscription::Partition(topic, partition) => {
+                let mut list = TopicPartitionList::with_capacity(1);
+                list.add_partition_offset(topic, *partition, Offset::Stored)
+                    .and_then(|()| client.assign(&list))
+                    .map_err(|error| Error::new("assign partition", &error))?;
+                None
+            }
         };
         let (sender, events) = mpsc::channel(BATCHES_WAITING_MAX);
         let stopping = Arc::new(AtomicBool::new(false));

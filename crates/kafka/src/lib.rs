@@ -10,6 +10,7 @@ mod consumer_thread; // the loop that takes them off librdkafka
 mod pattern; // topics by regular expression
 pub mod admin; // topics, groups, offsets
 mod group_offsets; // a call that the binding lacks
+pub mod topic_reader; // a topic as it is now, outside of any group
 pub mod compacted_log; // a topic read to its end and followed: configs, offsets, status, schemas
 
 pub use acknowledged::Acknowledged;
@@ -20,3 +21,4 @@ pub use error::Error;
 pub use message::{Message, MessageHeaders};
 pub use producer::{HeaderTemplate, OpenRound, Outgoing, Parts, Place, Producer, Topic};
 pub use settings::{ClientKind, ClientSettings};
+pub use topic_reader::TopicReader;

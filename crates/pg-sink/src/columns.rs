@@ -11,7 +11,7 @@ use pg::catalog::Generated;
 use crate::routing::unquoted;
 use crate::settings::{Flavour, InsertMode, KeyMode, Quoting, Settings, TimestampFields};
 use crate::table_shape::TableShape;
-use crate::values::{Conversion, Meaning, Unit, Wire, Zones, choose};
+use crate::values::{Conversion, Meaning, Reading, Unit, Wire, choose};
 
 /// Where the row lies in a record's value.
 #[derive(Clone, Debug, PartialEq)]
@@ -388,9 +388,13 @@ fn slot(
 ) -> Result<Slot, String> {
     let column = find_column(settings, shape, wish)
         .ok_or_else(|| format!("the table {} has no column \"{}\"", shape.quoted, wish.column))?;
-    let zones = Zones { time: settings.zone.clone(), date: settings.date_zone.clone() };
+    let reading = Reading {
+        time: settings.zone.clone(),
+        date: settings.date_zone.clone(),
+        binary_text: settings.binary_text,
+    };
     let target = &shape.columns[column].target;
-    let chosen = choose(&wish.schema, &wish.meaning, target, &zones).ok_or_else(|| {
+    let chosen = choose(&wish.schema, &wish.meaning, target, &reading).ok_or_else(|| {
         format!(
             "a value of type {}{} cannot be written to column \"{}\" of type {}",
             wish.schema.kind().type_name(),

@@ -1,6 +1,6 @@
 //! The writing loop: takes what is queued, writes it, and keeps what must wait.
 //!
-//! One batch is written while the next one is prepared on another thread. What was held back is tried again when a
+//! One batch is written while the next one is prepared on another thread and sent behind it. What was held back is tried again when a
 //! batch may have helped it, for at most a tenth of the time, and once a second.
 
 use std::collections::VecDeque;
@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::batch::{Batch, Refusal};
+use crate::flight::Flight;
 use crate::held_rows;
 use crate::hold::Hold;
 use crate::metrics::Metrics;
@@ -56,6 +57,9 @@ pub struct Engine {
     pub(crate) hold: Hold,
     pub(crate) metrics: Metrics,
     pub(crate) retry: RetryClock,
+    /// Batches that were sent, in order, and how many ever were.
+    pub(crate) flights: VecDeque<Flight>,
+    pub(crate) launched: u64,
     pause: Duration,
     /// Replans without a batch written in between.
     replans: u32,
@@ -88,6 +92,8 @@ impl Engine {
             registry,
             hold: Hold::default(),
             retry: RetryClock::new(),
+            flights: VecDeque::new(),
+            launched: 0,
             pause: PAUSE_MIN,
             replans: 0,
             expected: vec![],
@@ -110,15 +116,14 @@ impl Engine {
         let mut next: Option<Prepared> = None;
         loop {
             if self.shared.state.lock().stopping {
+                let _ = self.land(0).await;
                 return End::Stopped;
             }
             self.forget_closed();
-            let turn = match next.take() {
+            let turn = match next.take().or_else(|| self.prepare_now()) {
                 Some(prepared) => self.write(prepared).await,
-                None => match self.prepare_now() {
-                    Some(prepared) => self.write(prepared).await,
-                    None => self.idle().await.map(|()| None),
-                },
+                None if !self.flights.is_empty() => self.settle().await,
+                None => self.idle().await.map(|()| None),
             };
             match turn {
                 Ok(prepared) => next = prepared,
@@ -165,9 +170,9 @@ impl Engine {
     }
 
     /// Writes a batch while the next one is prepared; then has the plan made that stopped the batch.
-    async fn write(&mut self, mut current: Prepared) -> Result<Option<Prepared>, End> {
+    async fn write(&mut self, current: Prepared) -> Result<Option<Prepared>, End> {
         let ahead = self.prepare_ahead(&current);
-        let written = self.write_batch(&mut current.batch).await;
+        let written = self.send_or_write(current).await;
         let mut next = None;
         if let Some(ahead) = ahead {
             let (preparer, prepared) = ahead.await.map_err(|error| {
@@ -177,28 +182,35 @@ impl Engine {
             next = Some(prepared);
         }
         match written {
-            Ok(()) => {}
-            Err(Stop::End(end)) => return Err(end),
-            Err(Stop::Replan) => {
-                // All plans are made anew: what was prepared with the old ones goes back, in order.
-                let preparer = self.preparer.as_mut().expect("the preparer is back");
-                preparer.forget();
-                for prepared in next.into_iter().chain([current]).collect::<Vec<_>>() {
-                    self.put_back(prepared);
+            Ok(None) => {}
+            Ok(Some(current)) => {
+                if let Some(key) = current.needs {
+                    self.resolve(key, &current.rest).await?;
                 }
-                self.replan_held().await?;
+                if !current.rest.is_empty() {
+                    self.shared.put_back(current.rest);
+                }
+            }
+            Err(stop) => {
+                self.replan(stop, next).await?;
                 return Ok(None);
             }
         }
-        let needs = current.needs.take();
-        if let Some(key) = needs {
-            self.resolve(key, &current.rest).await?;
-        }
-        if !current.rest.is_empty() {
-            self.shared.put_back(current.rest);
-        }
         self.retry_held_when_due().await?;
         Ok(next)
+    }
+
+    /// All plans are made anew: what was prepared with the old ones goes back, in order.
+    pub(crate) async fn replan(&mut self, stop: Stop, next: Option<Prepared>) -> Result<(), End> {
+        let unwritten = match stop {
+            Stop::End(end) => return Err(end),
+            Stop::Replan(unwritten) => unwritten,
+        };
+        self.preparer.as_mut().expect("the preparer is back").forget();
+        for prepared in unwritten.into_iter().chain(next).rev() {
+            self.put_back(prepared);
+        }
+        self.replan_held().await
     }
 
     /// A prepared batch becomes a delivery again.
@@ -211,7 +223,7 @@ impl Engine {
     }
 
     /// Repeats a batch until it is committed, or cannot be.
-    async fn write_batch(&mut self, batch: &mut Batch) -> Result<(), Stop> {
+    pub(crate) async fn write_batch(&mut self, batch: &mut Batch) -> Result<(), Stop> {
         if batch.is_empty() {
             return Ok(());
         }
@@ -222,12 +234,7 @@ impl Engine {
             self.forget_closed();
             let started = Instant::now();
             match self.attempt(batch).await {
-                Ok(outcome) => {
-                    self.metrics.batch(batch, &outcome, started.elapsed());
-                    self.healed();
-                    self.replans = 0;
-                    return self.done(batch, outcome).map_err(Stop::End);
-                }
+                Ok(outcome) => return self.written(batch, outcome, started).map_err(Stop::End),
                 Err(Failure::Rejected(refusals)) => {
                     self.reject(&batch.records, refusals);
                     return Err(Stop::End(End::Rejected));
@@ -259,6 +266,22 @@ impl Engine {
         writer.apply(batch).await
     }
 
+    /// The topics of the task's partitions, sorted.
+    fn topics(&self) -> Vec<Arc<str>> {
+        let mut topics: Vec<Arc<str>> = {
+            let state = self.shared.state.lock();
+            state.owned.keys().map(|partition| partition.topic.clone()).collect()
+        };
+        topics.sort();
+        topics.dedup();
+        topics
+    }
+
+    /// Whether no topic is new since tables were looked for.
+    pub(crate) fn topics_are_known(&self) -> bool {
+        self.topics() == self.expected
+    }
+
     /// Opens a session where there is none, and looks for tables of topics that are new.
     pub(crate) async fn connected(&mut self) -> Result<(), Failure> {
         if self.target.is_none() {
@@ -267,12 +290,7 @@ impl Engine {
             self.metrics.reconnected();
             self.target = Some(target);
         }
-        let mut topics: Vec<Arc<str>> = {
-            let state = self.shared.state.lock();
-            state.owned.keys().map(|partition| partition.topic.clone()).collect()
-        };
-        topics.sort();
-        topics.dedup();
+        let topics = self.topics();
         if topics != self.expected {
             let target = self.target.as_mut().expect("it was just connected");
             resolve::expect(&self.settings, target, &mut self.registry, &topics).await.map_err(failure)?;
@@ -294,7 +312,7 @@ impl Engine {
                 warn!(connector = %self.id.connector, error = %error, "a table has changed, it is read again");
                 let target = self.target.as_mut().expect("a statement failed, so there is a session");
                 match resolve::refresh(&self.settings, target, &mut self.registry).await {
-                    Ok(()) => Err(Stop::Replan),
+                    Ok(()) => Err(Stop::Replan(VecDeque::new())),
                     Err(error) if error.class().is_transient() => {
                         // The statement will fail again, and then the catalogue is asked again.
                         self.replans = 0;
@@ -341,7 +359,15 @@ impl Engine {
     }
 
     /// Enters what a committed batch did.
-    fn done(&mut self, batch: &mut Batch, outcome: Outcome) -> Result<(), End> {
+    pub(crate) fn written(
+        &mut self,
+        batch: &mut Batch,
+        outcome: Outcome,
+        started: Instant,
+    ) -> Result<(), End> {
+        self.metrics.batch(batch, &outcome, started.elapsed());
+        self.healed();
+        self.replans = 0;
         if !self.hold.is_empty() || !outcome.left.is_empty() {
             if self.hold.is_empty() {
                 self.retry.ticked = Instant::now();
@@ -377,18 +403,6 @@ impl Engine {
             origin: records[refusal.record as usize].origin.clone(),
             error: refusal.error,
         }));
-    }
-
-    pub(crate) fn publish_hold(&mut self) {
-        let mut state = self.shared.state.lock();
-        state.held = self.hold.oldest().map(|(partition, oldest)| (partition.clone(), oldest)).collect();
-        let was_full = !state.full.is_empty();
-        let limit = self.settings.hold_bytes_max;
-        // Reading goes on when a quarter of the memory is free again.
-        let full = self.hold.bytes() > if was_full { limit / 4 * 3 } else { limit };
-        state.full = if full { self.hold.to_pause(limit) } else { vec![] };
-        drop(state);
-        self.metrics.held(self.hold.count(), self.hold.bytes());
     }
 
     /// Makes the plan that the first of these records needs.
@@ -464,7 +478,18 @@ impl Engine {
 /// Why a batch is not repeated.
 pub enum Stop {
     End(End),
-    Replan,
+    /// What was not written, in order.
+    Replan(VecDeque<Prepared>),
+}
+
+impl Stop {
+    /// The same, with batches behind those that were not written.
+    pub(crate) fn with(mut self, more: impl IntoIterator<Item = Prepared>) -> Self {
+        if let Self::Replan(unwritten) = &mut self {
+            unwritten.extend(more);
+        }
+        self
+    }
 }
 
 fn start_failed(error: pg::Error) -> TaskError {

@@ -173,7 +173,7 @@ fn debezium_type(schema: &Schema, meaning: &Meaning) -> Option<String> {
         Meaning::Float32 => "real",
         Meaning::Float64 => "double precision",
         Meaning::Bytes => "bytea",
-        Meaning::Date(_) => "date",
+        Meaning::Date(_) | Meaning::IsoDate => "date",
         Meaning::Time(..) => "time(6)",
         Meaning::Timestamp(..) => "timestamp(6)",
         Meaning::ZonedTimestamp => "timestamp(6) with time zone",
@@ -197,7 +197,6 @@ fn debezium_type(schema: &Schema, meaning: &Meaning) -> Option<String> {
         Meaning::Geometry { .. } if schema.name() == Some(debezium::GEOGRAPHY) => "geography",
         Meaning::Geometry { .. } => "geometry",
         Meaning::Text | Meaning::Enum => match schema.name() {
-            Some(debezium::ISO_DATE) => "date",
             Some(debezium::ISO_TIME) => "time(6)",
             _ => "text",
         },

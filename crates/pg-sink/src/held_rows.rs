@@ -6,11 +6,11 @@ use connect::{Fate, TaskError, TopicPartition};
 
 use crate::batch::{Batch, Change, Kind, Part, TableBatch, fill_absent, sent_values};
 use crate::hold::{Held, Hold, Key, Why, detached, place};
+use crate::jobs::Left;
 use crate::registry::Registry;
 use crate::settings::{InsertMode, Settings};
 use crate::shared::{Owned, State};
 use crate::verdict::SQL_EXCEPTION;
-use crate::write::Left;
 
 /// Completes changes whose key is held: what they did not send is in the held row, and after a held delete a plain
 /// INSERT must delete first.

@@ -17,7 +17,9 @@ mod prepare; // the above, while another batch is written
 mod statement; // SQL for sets of rows
 mod load; // rows into an empty table
 mod target; // the session with the server
+mod jobs; // a batch as statements
 mod write; // one batch, one transaction
+mod flight; // a batch behind another
 mod verdict; // what a failure means
 mod hold; // changes that wait
 mod held_rows; // between batches and what waits

@@ -97,7 +97,8 @@ impl<'a> Rows<'a> {
     fn key_matches(&self, table: &str, alias: &str) -> String {
         join(
             " AND ",
-            self.keys().map(|place| format!("{table}.{} = {}", self.name(place), self.value(alias, place))),
+            self.keys()
+                .map(|place| format!("{table}.{} = {}", self.name(place), self.comparable(alias, place))),
         )
     }
 
@@ -112,6 +113,10 @@ impl<'a> Rows<'a> {
                 == pg::catalog::Generated::IdentityAlways
         };
         if self.present.iter().any(identity) { " OVERRIDING SYSTEM VALUE" } else { "" }
+    }
+
+    fn watches(&self, watch: Watch<'_>) -> bool {
+        self.parents_exist(watch).is_some()
     }
 
     /// Whether the rows that a row refers to are there; `None` where there is nothing to watch.
@@ -261,6 +266,9 @@ pub fn write(
         InsertMode::Insert => Some(insert(&rows, "", watch)),
         InsertMode::Update if keys.is_empty() => None,
         InsertMode::Update => update(&rows, watch),
+        InsertMode::Upsert if shape.takes_merges && shape.has_arbiter(&keys) && !rows.watches(watch) => {
+            Some(merge(&rows))
+        }
         // What was not sent must not meet the check for NOT NULL, which comes before the conflict.
         InsertMode::Upsert if !absent.is_empty() => Some(update_or_insert(&rows, watch)),
         // A deferrable key cannot be an arbiter.
@@ -278,6 +286,23 @@ pub fn write(
             Some(insert(&rows, &action, watch))
         }
     }
+}
+
+/// An upsert that finds its rows by a join: it neither locks a row before it changes it nor tries to insert one that is
+/// there. A row that another session inserts meanwhile is a violation of the key, and the batch is then done again.
+fn merge(rows: &Rows<'_>) -> Sql {
+    let sets = set_list(rows);
+    let matched = if sets.is_empty() { "DO NOTHING".to_owned() } else { format!("UPDATE SET {sets}") };
+    let text = format!(
+        "MERGE INTO {} AS t USING {} ON {} WHEN MATCHED THEN {matched} WHEN NOT MATCHED THEN INSERT ({}){} VALUES ({})",
+        rows.shape.quoted,
+        rows.unnest("s", ""),
+        rows.key_matches("t", "s"),
+        rows.names(),
+        rows.overriding(),
+        rows.all_values("s")
+    );
+    Sql { text, returns_refused: false }
 }
 
 fn insert(rows: &Rows<'_>, action: &str, watch: Watch<'_>) -> Sql {

@@ -55,6 +55,9 @@ pub struct TableShape {
     pub deferrable: bool,
     /// Whether `COPY` means to it what `INSERT` means: there are no rules, and no row security.
     pub takes_copies: bool,
+    /// Whether `MERGE` is there (PostgreSQL 15) and means to it what `INSERT … ON CONFLICT` means: besides, there are no
+    /// triggers of users, which see every upserted row as inserted first.
+    pub takes_merges: bool,
 }
 
 impl TableShape {
@@ -103,10 +106,14 @@ const CHILDREN: &str = "SELECT k.confrelid, k.conrelid, k.conkey, k.confkey, k.c
 /// name: without quotes it means `bit(1)`.
 const TYPE_NAMES: &str = "SELECT t, pg_catalog.format_type(t, -1) FROM unnest($1::oid[]) AS t";
 
-/// Whether a unique or primary key constraint of the table can be deferred, and whether `COPY` is as good as `INSERT`.
+/// Whether a unique or primary key constraint of the table can be deferred, whether `COPY` is as good as `INSERT`, and
+/// whether `MERGE` is where `COPY` is.
 const TRAITS: &str = "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_constraint WHERE conrelid = $1 AND condeferrable), \
      EXISTS (SELECT 1 FROM pg_catalog.pg_class WHERE oid = $1 AND relkind IN ('r', 'p') AND NOT relhasrules \
-             AND NOT relrowsecurity)";
+             AND NOT relrowsecurity), \
+     pg_catalog.current_setting('server_version_num')::int4 >= 150000 \
+     AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_trigger WHERE NOT tgisinternal \
+                     AND (tgrelid = $1 OR tgrelid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1))))";
 
 /// The table's shape; `None` where there is no such table.
 pub async fn load(client: &Client, schema: &str, name: &str) -> pg::error::Result<Option<Arc<TableShape>>> {
@@ -127,6 +134,7 @@ pub async fn load(client: &Client, schema: &str, name: &str) -> pg::error::Resul
     for row in &children {
         links.extend(child_link(row, &related, place)?);
     }
+    let (takes_copies, merges) = (traits.try_get(1)?, traits.try_get::<_, bool>(2)?);
     Ok(Some(Arc::new(TableShape {
         oid,
         quoted: table.quoted(),
@@ -135,7 +143,8 @@ pub async fn load(client: &Client, schema: &str, name: &str) -> pg::error::Resul
         parents,
         children: links,
         deferrable: traits.try_get(0)?,
-        takes_copies: traits.try_get(1)?,
+        takes_copies,
+        takes_merges: takes_copies && merges,
     })))
 }
 

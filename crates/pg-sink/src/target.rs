@@ -1,13 +1,15 @@
 //! The session with the target: how it is set up, its prepared statements, and how a transaction is sent in one go.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
-use futures::future::{BoxFuture, FutureExt, join_all};
-use futures::{SinkExt, StreamExt, TryStreamExt};
+use futures::future::{BoxFuture, FutureExt, join_all, ready};
+use futures::{SinkExt, StreamExt, TryStreamExt, poll};
 use pg::tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use pg::tokio_postgres::{Client, Statement};
 use pg::{Error, Session};
@@ -25,7 +27,7 @@ const PIPELINE_STATEMENTS_MAX: usize = 24;
 const SESSION: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
      SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; SET TimeZone = 'UTC'; \
      SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET client_min_messages = 'warning'; \
-     SET standard_conforming_strings = on";
+     SET standard_conforming_strings = on; SET default_transaction_isolation = 'read committed'";
 
 const REPLICA: &str = "SET session_replication_role = replica";
 
@@ -67,9 +69,12 @@ pub struct Prepared {
     pub returns_refused: bool,
 }
 
+/// Places of the rows that each step left out, or why it failed.
+pub type Answers = Vec<Result<Vec<i64>, Error>>;
+
 /// One session.
 pub struct Target {
-    session: Session,
+    session: Arc<Session>,
     statements: HashMap<StatementKey, (Arc<Signature>, Option<Prepared>)>,
     /// Where tables without a schema belong.
     pub current_schema: String,
@@ -89,7 +94,7 @@ impl Target {
         }
         let row = session.query_one("SELECT pg_catalog.current_schema()::text", &[]).await?;
         let current_schema = row.try_get::<_, Option<String>>(0)?.unwrap_or_else(|| "public".to_owned());
-        Ok(Self { session, statements: HashMap::new(), current_schema })
+        Ok(Self { session: Arc::new(session), statements: HashMap::new(), current_schema })
     }
 
     pub fn client(&self) -> &Client {
@@ -135,7 +140,7 @@ impl Target {
     }
 
     /// Sends all steps without waiting in between, and returns their answers in order.
-    pub async fn pipeline(&self, steps: Vec<Step<'_>>) -> Vec<Result<Vec<i64>, Error>> {
+    pub async fn pipeline(&self, steps: Vec<Step>) -> Answers {
         let mut answers = Vec::with_capacity(steps.len());
         let mut steps = steps.into_iter();
         loop {
@@ -147,23 +152,36 @@ impl Target {
             answers.extend(join_all(chunk).await);
         }
     }
+
+    /// Sends all steps, and returns at once; `None`, and nothing is sent, where they are too many for that.
+    pub async fn send(&self, steps: Vec<Step>) -> Option<BoxFuture<'static, Answers>> {
+        if steps.len() > PIPELINE_STATEMENTS_MAX {
+            return None;
+        }
+        let mut answers = join_all(steps.into_iter().map(|step| step.run(&self.session))).boxed();
+        Some(match poll!(&mut answers) {
+            Poll::Pending => answers,
+            Poll::Ready(answers) => ready(answers).boxed(),
+        })
+    }
 }
 
 /// One message to the server.
-pub enum Step<'a> {
-    Text(&'a str),
-    Rows(&'a Prepared, &'a [Vec<u8>]),
+pub enum Step {
+    Text(Cow<'static, str>),
+    Rows(Prepared, Vec<Vec<u8>>),
     /// Rows in COPY's form.
-    Copy(&'a Prepared, Bytes),
+    Copy(Prepared, Bytes),
     /// Another step has done it.
     Nothing,
 }
 
-impl<'a> Step<'a> {
-    fn run(self, client: &'a Client) -> BoxFuture<'a, Result<Vec<i64>, Error>> {
+impl Step {
+    fn run(self, session: &Arc<Session>) -> BoxFuture<'static, Result<Vec<i64>, Error>> {
+        let client = session.clone();
         async move {
             match self {
-                Self::Text(text) => client.batch_execute(text).await.map(|()| vec![]).map_err(Error::from),
+                Self::Text(text) => client.batch_execute(&text).await.map(|()| vec![]).map_err(Error::from),
                 Self::Rows(prepared, params) => {
                     let params = params.iter().map(|param| Encoded(param));
                     if !prepared.returns_refused {

@@ -24,6 +24,13 @@ pub fn is_about_rows(error: &Error) -> bool {
         |code: &str| ["21", "P0", "38", "39", "09", "27"].iter().any(|class| code.starts_with(class));
     matches!(error.class(), ErrorClass::Data | ErrorClass::Integrity) && error.code() != Some("42804")
         || error.code().is_some_and(raised)
+        || is_about_hstore(error)
+}
+
+/// Before PostgreSQL 16, `hstore` raises an internal error for text that it cannot read.
+fn is_about_hstore(error: &Error) -> bool {
+    let starts = ["Syntax error near", "Unexpected end of string"];
+    error.code() == Some("XX000") && starts.iter().any(|start| error.message().starts_with(start))
 }
 
 pub fn rejected(error: Error) -> TaskError {

@@ -66,6 +66,19 @@ impl Engine {
         Ok(())
     }
 
+    /// Tells the runtime what is held, and which partitions hold more than there is memory for.
+    pub(crate) fn publish_hold(&mut self) {
+        let mut state = self.shared.state.lock();
+        state.held = self.hold.oldest().map(|(partition, oldest)| (partition.clone(), oldest)).collect();
+        let was_full = !state.full.is_empty();
+        let limit = self.settings.hold_bytes_max;
+        // Reading goes on when a quarter of the memory is free again.
+        let full = self.hold.bytes() > if was_full { limit / 4 * 3 } else { limit };
+        state.full = if full { self.hold.to_pause(limit) } else { vec![] };
+        drop(state);
+        self.metrics.held(self.hold.count(), self.hold.bytes());
+    }
+
     pub(crate) fn until_due(&self) -> Duration {
         let since = self.retry.last.elapsed();
         let share = self.retry.took * (RETRY_SHARE - 1);
@@ -117,7 +130,7 @@ impl Engine {
                 Err(failure) => match self.failed(failure).await {
                     Ok(()) => {}
                     Err(Stop::End(end)) => return Err(end),
-                    Err(Stop::Replan) => {
+                    Err(Stop::Replan(_)) => {
                         if let Some(preparer) = &mut self.preparer {
                             preparer.forget();
                         }

@@ -4,14 +4,12 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use connect::TaskError;
 use connect::contract::Tolerance;
 use pg::{Error, sqlstate};
 
 use crate::batch::{Batch, Kind, Refusal};
-use crate::columns::Signature;
-use crate::encode;
 use crate::hold::Why;
+use crate::jobs::{self, Job, Left, first_failure};
 use crate::load;
 use crate::registry::Registry;
 use crate::settings::{ForeignKeys, Settings};
@@ -20,33 +18,11 @@ use crate::table_shape::TableShape;
 use crate::target::{Checks, Op, Prepared, Step, Target};
 use crate::verdict::{Failure, failure, is_about_rows, rejected};
 
-/// A row that the server did not take yet.
-#[derive(Debug)]
-pub struct Left {
-    /// Index of the table in the batch, and of the change in it.
-    pub table_at: usize,
-    pub row: u32,
-    pub why: Why,
-    pub said: Option<String>,
-}
-
 /// What became of a batch that was committed.
 #[derive(Debug, Default)]
 pub struct Outcome {
     pub left: Vec<Left>,
     pub refusals: Vec<Refusal>,
-}
-
-/// Rows of one statement.
-#[derive(Debug)]
-struct Job {
-    table_at: usize,
-    op: Op,
-    signature: Arc<Signature>,
-    absent: Box<[u16]>,
-    rows: Vec<u32>,
-    /// Empty: to be encoded when it runs.
-    params: Vec<Vec<u8>>,
 }
 
 /// What a row that fails does to its transaction.
@@ -60,7 +36,9 @@ enum Failing {
 /// Rounds in which refused rows are tried again within the transaction; each must bring at least one row further.
 const ROUNDS_MAX: usize = 1_000;
 
-const BEGIN_DEFERRED: &str = "BEGIN; SET CONSTRAINTS ALL DEFERRED";
+pub const BEGIN_DEFERRED: &str = "BEGIN; SET CONSTRAINTS ALL DEFERRED";
+/// A row is known to be bad by the statement that writes it, not by the end of all.
+const BEGIN_IMMEDIATE: &str = "BEGIN; SET CONSTRAINTS ALL IMMEDIATE";
 const COMMIT_DEFERRED: &str = "SET CONSTRAINTS ALL IMMEDIATE; COMMIT";
 
 /// Applies batches to one target.
@@ -77,7 +55,7 @@ impl Writer<'_> {
         if self.tolerance == Tolerance::None && !batch.refusals.is_empty() {
             return Err(Failure::Rejected(std::mem::take(&mut batch.refusals)));
         }
-        let jobs = self.jobs(batch);
+        let jobs = jobs::jobs(self.registry, batch);
         if jobs.is_empty() {
             return Ok(Outcome { left: vec![], refusals: std::mem::take(&mut batch.refusals) });
         }
@@ -85,7 +63,7 @@ impl Writer<'_> {
             Ok(left) => left,
             Err(error) if is_about_rows(&error) => {
                 tracing::debug!(%error, "batch is written in parts");
-                let jobs = self.jobs(batch);
+                let jobs = jobs::jobs(self.registry, batch);
                 self.in_parts(batch, jobs).await?
             }
             Err(error) => return Err(failure(error)),
@@ -97,13 +75,7 @@ impl Writer<'_> {
     async fn with_copies(&mut self, batch: &mut Batch, mut jobs: Vec<Job>) -> Result<Vec<Left>, Error> {
         let mut loaded = vec![];
         for job in &mut jobs {
-            let shape = &batch.tables[job.table_at].changes[job.rows[0] as usize].plan.shape;
-            if job.op == Op::Write
-                && job.rows.len() >= load::ROWS_MIN
-                && job.absent.is_empty()
-                && self.registry.is_loading(job.signature.table)
-                && load::is_possible(self.settings, shape, &job.signature)
-            {
+            if jobs::may_copy(self.settings, self.registry, batch, job) {
                 job.op = Op::Copy;
                 loaded.push(job.signature.table);
             }
@@ -112,43 +84,16 @@ impl Writer<'_> {
             Err(error) if !loaded.is_empty() && error.code().is_some() && !error.class().is_transient() => {
                 tracing::debug!(%error, "rows are no longer copied in");
                 loaded.into_iter().for_each(|table| self.registry.end_load(table));
-                let jobs = self.jobs(batch);
+                let jobs = jobs::jobs(self.registry, batch);
                 self.together(batch, jobs).await
             }
             written => written,
         }
     }
 
-    /// The statements in their order; takes the encoded parameters out of the batch where they are still there.
-    fn jobs(&self, batch: &mut Batch) -> Vec<Job> {
-        let mut order: Vec<usize> = (0..batch.tables.len()).collect();
-        order.sort_by_key(|at| self.registry.rank(batch.tables[*at].table));
-        let mut jobs = vec![];
-        for (op, order) in
-            [(Op::Delete, order.iter().rev().collect::<Vec<_>>()), (Op::Write, order.iter().collect())]
-        {
-            for table_at in order {
-                let table = &mut batch.tables[*table_at];
-                let groups = if op == Op::Delete { &mut table.deletes } else { &mut table.writes };
-                jobs.extend(groups.iter_mut().filter(|group| !group.rows.is_empty()).map(|group| Job {
-                    table_at: *table_at,
-                    op,
-                    signature: group.signature.clone(),
-                    absent: group.absent.clone(),
-                    rows: group.rows.clone(),
-                    params: std::mem::take(&mut group.params),
-                }));
-            }
-        }
-        jobs
-    }
-
     /// The whole batch without stopping for any row.
-    async fn together(&mut self, batch: &Batch, jobs: Vec<Job>) -> Result<Vec<Left>, Error> {
-        let deferred = jobs
-            .iter()
-            .any(|job| batch.tables[job.table_at].changes[job.rows[0] as usize].plan.shape.deferrable);
-        let checks = if deferred { Checks::AtEnd } else { Checks::AtOnce };
+    async fn together(&mut self, batch: &Batch, mut jobs: Vec<Job>) -> Result<Vec<Left>, Error> {
+        let checks = jobs::checks(batch, &jobs);
         let (begin, commit) = match checks {
             Checks::AtEnd => (BEGIN_DEFERRED, COMMIT_DEFERRED),
             Checks::AtOnce => ("BEGIN", "COMMIT"),
@@ -158,31 +103,10 @@ impl Writer<'_> {
             prepared.as_ref().is_some_and(|prepared| prepared.returns_refused)
                 && (job.op == Op::Delete || self.registry.refers_ahead(job.signature.table))
         });
-        let mut steps = vec![Step::Text(begin)];
-        let mut encoded: Vec<Vec<Vec<u8>>> = vec![];
-        for job in &jobs {
-            encoded.push(if job.params.is_empty() { params(batch, job) } else { vec![] });
-        }
-        let params = |at: usize| if jobs[at].params.is_empty() { &encoded[at] } else { &jobs[at].params };
-        let mut copied = 0;
-        for (at, prepared) in prepared.iter().enumerate() {
-            let Some(prepared) = prepared else { continue };
-            steps.push(match jobs[at].op {
-                Op::Write | Op::Delete => Step::Rows(prepared, params(at)),
-                Op::Copy if at < copied => Step::Nothing,
-                Op::Copy => {
-                    // One COPY for all rows of the same columns: each waits for the server's word before its rows.
-                    let same =
-                        |job: &&Job| job.op == Op::Copy && Arc::ptr_eq(&job.signature, &jobs[at].signature);
-                    copied = at + jobs[at..].iter().take_while(same).count();
-                    let parts: Vec<_> =
-                        (at..copied).map(|at| (params(at).as_slice(), jobs[at].rows.len())).collect();
-                    Step::Copy(prepared, load::rows(&parts))
-                }
-            });
-        }
+        let mut steps = vec![Step::Text(begin.into())];
+        steps.extend(jobs::steps(batch, &mut jobs, &prepared));
         if !may_go_on {
-            steps.push(Step::Text(commit));
+            steps.push(Step::Text(commit.into()));
         }
         let answers = first_failure(self.target.pipeline(steps).await);
         let mut left = vec![];
@@ -191,7 +115,7 @@ impl Writer<'_> {
             Ok(answers) => {
                 let mut answers = answers.into_iter().skip(1);
                 for (job, _) in jobs.iter().zip(&prepared).filter(|(_, prepared)| prepared.is_some()) {
-                    left.extend(refused(job, answers.next().unwrap_or_default()));
+                    left.extend(job.left(answers.next().unwrap_or_default()));
                 }
                 if may_go_on { self.go_on(batch, left, checks, commit).await } else { Ok(left) }
             }
@@ -208,7 +132,7 @@ impl Writer<'_> {
         batch: &Batch,
         left: Vec<Left>,
         checks: Checks,
-        commit: &str,
+        commit: &'static str,
     ) -> Result<Vec<Left>, Error> {
         let left = self.rounds(batch, left, checks, Failing::Ends).await?;
         self.run_text(commit).await?;
@@ -234,15 +158,15 @@ impl Writer<'_> {
             for job in self.regroup(batch, &retried) {
                 let prepared = self.prepare_all(batch, std::slice::from_ref(&job), checks).await?.pop();
                 let Some(prepared) = prepared.flatten() else { continue };
-                let params = params(batch, &job);
+                let params = job.encoded(batch);
                 let answer = match failing {
-                    Failing::Ends => self.run_rows(&prepared, &params).await,
-                    Failing::Waits => self.run_saved(&prepared, &params).await,
+                    Failing::Ends => self.run_rows(prepared, params).await,
+                    Failing::Waits => self.run_saved(prepared, params).await,
                 };
                 match answer {
-                    Ok(places) => rest.extend(refused(&job, places)),
+                    Ok(places) => rest.extend(job.left(places)),
                     Err(error) if failing == Failing::Waits && is_about_rows(&error) => {
-                        rest.extend(refused(&job, (1..=job.rows.len() as i64).collect()));
+                        rest.extend(job.left((1..=job.rows.len() as i64).collect()));
                     }
                     Err(error) => return Err(error),
                 }
@@ -290,7 +214,7 @@ impl Writer<'_> {
 
     /// Every statement under a savepoint; one that fails for a row is halved until the row is alone.
     async fn in_parts(&mut self, batch: &mut Batch, jobs: Vec<Job>) -> Result<Vec<Left>, Failure> {
-        self.run_text("BEGIN").await.map_err(failure)?;
+        self.run_text(BEGIN_IMMEDIATE).await.map_err(failure)?;
         let mut left = vec![];
         let result = self.parts(batch, jobs, &mut left).await;
         let result = match result {
@@ -319,8 +243,8 @@ impl Writer<'_> {
             let prepared =
                 self.prepare_all(batch, std::slice::from_ref(&job), Checks::AtOnce).await.map_err(failure)?;
             let Some(Some(prepared)) = prepared.into_iter().next() else { continue };
-            match self.run_saved(&prepared, &params(batch, &job)).await {
-                Ok(places) => left.extend(refused(&job, places)),
+            match self.run_saved(prepared, job.encoded(batch)).await {
+                Ok(places) => left.extend(job.left(places)),
                 Err(error) if !is_about_rows(&error) => return Err(failure(error)),
                 Err(_) if job.rows.len() > 1 => {
                     let (first, second) = job.rows.split_at(job.rows.len() / 2);
@@ -389,7 +313,7 @@ impl Writer<'_> {
                 rows: vec![row],
                 params: vec![],
             };
-            match encoded(batch, &earlier) {
+            match earlier.encode(batch) {
                 Ok(_) => return Ok(Some(earlier)),
                 Err(why) => error = why,
             }
@@ -404,12 +328,11 @@ impl Writer<'_> {
     ) -> Result<Vec<Option<Prepared>>, Error> {
         let mut all = Vec::with_capacity(jobs.len());
         for job in jobs {
-            let shape = &batch.tables[job.table_at].changes[job.rows[0] as usize].plan.shape;
             let known = self.target.known(&job.signature, &job.absent, job.op, checks);
             all.push(match known {
                 Some(prepared) => prepared,
                 None => {
-                    let sql = self.sql(job, shape, checks);
+                    let sql = self.sql(job, job.shape(batch), checks);
                     self.target.prepare(&job.signature, &job.absent, job.op, checks, sql).await?
                 }
             });
@@ -438,17 +361,20 @@ impl Writer<'_> {
         }
     }
 
-    async fn run_text(&self, text: &str) -> Result<(), Error> {
-        self.target.pipeline(vec![Step::Text(text)]).await.pop().unwrap_or(Ok(vec![])).map(drop)
+    async fn run_text(&self, text: &'static str) -> Result<(), Error> {
+        self.target.pipeline(vec![Step::Text(text.into())]).await.pop().unwrap_or(Ok(vec![])).map(drop)
     }
 
-    async fn run_rows(&self, prepared: &Prepared, params: &[Vec<u8>]) -> Result<Vec<i64>, Error> {
+    async fn run_rows(&self, prepared: Prepared, params: Vec<Vec<u8>>) -> Result<Vec<i64>, Error> {
         self.target.pipeline(vec![Step::Rows(prepared, params)]).await.pop().unwrap_or(Ok(vec![]))
     }
 
-    async fn run_saved(&self, prepared: &Prepared, params: &[Vec<u8>]) -> Result<Vec<i64>, Error> {
-        let steps =
-            vec![Step::Text("SAVEPOINT row"), Step::Rows(prepared, params), Step::Text("RELEASE row")];
+    async fn run_saved(&self, prepared: Prepared, params: Vec<Vec<u8>>) -> Result<Vec<i64>, Error> {
+        let steps = vec![
+            Step::Text("SAVEPOINT row".into()),
+            Step::Rows(prepared, params),
+            Step::Text("RELEASE row".into()),
+        ];
         let mut answers = self.target.pipeline(steps).await.into_iter();
         answers.next().unwrap_or(Ok(vec![]))?;
         match answers.next().unwrap_or(Ok(vec![])) {
@@ -461,34 +387,7 @@ impl Writer<'_> {
     }
 }
 
-/// All answers, or the first failure: those behind it only say that the transaction has ended.
-fn first_failure(answers: Vec<Result<Vec<i64>, Error>>) -> Result<Vec<Vec<i64>>, Error> {
-    answers.into_iter().collect()
-}
-
 /// Ends a transaction that failed; where there is none, the server only warns.
-async fn rollback(target: &Target) {
-    let _ = target.pipeline(vec![Step::Text("ROLLBACK")]).await;
-}
-
-/// The parameters of a job whose rows were encoded before.
-fn params(batch: &Batch, job: &Job) -> Vec<Vec<u8>> {
-    encoded(batch, job).expect("rows that cannot be encoded were refused when they were entered")
-}
-
-fn encoded(batch: &Batch, job: &Job) -> Result<Vec<Vec<u8>>, TaskError> {
-    let table = &batch.tables[job.table_at];
-    match job.op {
-        Op::Delete => Ok(encode::keys(table, &job.signature, &job.rows)),
-        Op::Write | Op::Copy => encode::writes(&batch.records, table, &job.signature, &job.absent, &job.rows)
-            .map_err(|mut bad| bad.swap_remove(0).1),
-    }
-}
-
-fn refused(job: &Job, places: Vec<i64>) -> impl Iterator<Item = Left> + '_ {
-    let why = if job.op == Op::Delete { Why::Child } else { Why::Parent };
-    places.into_iter().filter_map(move |place| {
-        let row = *job.rows.get(usize::try_from(place).ok()?.checked_sub(1)?)?;
-        Some(Left { table_at: job.table_at, row, why, said: None })
-    })
+pub async fn rollback(target: &Target) {
+    let _ = target.pipeline(vec![Step::Text("ROLLBACK".into())]).await;
 }

@@ -135,6 +135,8 @@ pub enum Marker {
     FirstInCollection,
     LastInCollection,
     Last,
+    /// Of an incremental snapshot: it has no place of its own in the WAL.
+    Incremental,
 }
 
 impl Marker {
@@ -149,6 +151,7 @@ impl Marker {
             Self::FirstInCollection => "first_in_data_collection",
             Self::LastInCollection => "last_in_data_collection",
             Self::Last => "last",
+            Self::Incremental => "incremental",
         })
     }
 }
@@ -342,7 +345,10 @@ impl Envelopes {
         let sequence = place.sequence.as_ref().map_or(Value::Null, |text| Value::String(text.clone()));
         let (schema, table) = (Value::String(schema), Value::String(table));
         let transaction = place.transaction.map_or(Value::Null, Value::Int64);
-        let lsn = Value::Int64(place.lsn.cast_signed());
+        let lsn = match place.marker {
+            Marker::Incremental => Value::Null,
+            _ => Value::Int64(place.lsn.cast_signed()),
+        };
         if self.compat < Compat::V36 {
             let head = [version, connector, prefix, millis, marker, database, sequence];
             let times = [Value::Int64(micros), Value::Int64(micros.wrapping_mul(1000))];

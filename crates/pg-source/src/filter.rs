@@ -14,6 +14,8 @@ pub struct Filters {
     /// Prefixes of messages in the WAL.
     messages: Choice,
     ignore_builtin: bool,
+    /// Tables that are captured whatever the lists say.
+    always: Vec<(String, String)>,
     /// The list as it was given: tables are read in its order.
     table_order: Vec<Regex>,
 }
@@ -66,12 +68,22 @@ impl Filters {
             columns: choice("column")?,
             snapshot: list("snapshot.include.collection.list").map(compile).transpose()?,
             messages: choice("message.prefix")?,
+            always: vec![],
             ignore_builtin: resolved.boolean("table.ignore.builtin"),
             tables,
         })
     }
 
+    /// Takes these tables too.
+    pub fn with_always(mut self, tables: &[(String, String)]) -> Self {
+        self.always = tables.to_vec();
+        self
+    }
+
     pub fn takes_table(&self, schema: &str, table: &str) -> bool {
+        if self.always.iter().any(|(of, name)| of == schema && name == table) {
+            return true;
+        }
         if self.ignore_builtin && is_builtin(schema, table) {
             return false;
         }

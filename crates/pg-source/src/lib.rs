@@ -10,6 +10,7 @@ mod start; // checks, creation, opening
 mod slot; // slot, publication, prerequisites
 mod server_identity; // whose positions are stored
 mod new_tables; // made while nobody captured them
+mod signals; // snapshots on request, while the stream goes on
 mod snapshot; // tables at one moment
 mod snapshot_readers; // its connections
 mod stream; // frames in, events out
@@ -29,6 +30,8 @@ mod lag; // how far the server is ahead
 mod metrics; // what is counted
 mod preflight; // what is missing at the database
 mod failure; // PostgreSQL's failures -> what may be done
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing; // a door for the fuzz targets
 
 pub use settings::{definition, validate_boxed as validate};
 pub use task::task;

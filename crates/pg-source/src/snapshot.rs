@@ -22,7 +22,9 @@ use crate::envelope::{self, Change, Envelopes, Marker, Op, Place};
 use crate::failure;
 use crate::metrics::SnapshotMetrics;
 use crate::notifications::{self, Notifications};
-use crate::settings::Settings;
+use crate::position::{MessageType, Position, StreamPosition};
+use crate::settings::{Compat, Settings};
+use crate::signals::{self, Execute};
 use crate::slot::Candidate;
 use crate::snapshot_readers::{
     Chunk, Delivery, Part, Receiver, lock, open_reader, open_session, part_sql, select_sql, spawn_readers,
@@ -38,6 +40,8 @@ pub struct Moment {
     /// Name of the exported snapshot.
     pub exported: String,
     pub lsn: u64,
+    /// The signal that asked for it.
+    pub request: Option<Execute>,
 }
 
 /// What a snapshot reads.
@@ -47,6 +51,8 @@ pub enum Extent {
     AllTables,
     /// Tables that are new: interrupted, everything since the stored position comes again, and so does this.
     SomeTables,
+    /// What a signal asked for: it is kept beside the position until it is done.
+    Requested,
 }
 
 /// A snapshot that is being read.
@@ -126,7 +132,7 @@ impl Snapshot {
             .await
             .map_err(failure::from_client)?;
         let (time_micros, transaction): (i64, i64) = (row.get(0), row.get(1));
-        let (tables, parts, types) = plan(&exporter, settings, envelopes, candidates).await?;
+        let (tables, parts, types) = plan(&exporter, settings, envelopes, moment, candidates).await?;
         let count = settings.snapshot_threads.min(parts.len());
         let mut wires = Vec::with_capacity(count);
         for _ in 0..count {
@@ -138,7 +144,8 @@ impl Snapshot {
             marker: Marker::True,
             transaction: Some(transaction),
             lsn: moment.lsn,
-            commit: None,
+            // A stream goes on behind it; versions before did not say so.
+            commit: moment.request.as_ref().filter(|_| settings.compat >= Compat::V36).map(|_| moment.lsn),
             sequence: None,
             origin: None,
         };
@@ -370,6 +377,19 @@ impl Snapshot {
         }
     }
 
+    /// Where the stream goes on behind it.
+    pub fn position(&self) -> Position {
+        Position::Stream(StreamPosition {
+            commit: Some(self.lsn),
+            lsn: self.lsn,
+            processed: self.lsn.saturating_sub(1),
+            message: MessageType::Commit,
+            transaction: Some(self.transaction),
+            time_micros: self.time_micros,
+            event: None,
+        })
+    }
+
     /// The types as they were then.
     pub fn take_types(&mut self) -> Types {
         std::mem::take(&mut self.types)
@@ -393,6 +413,7 @@ async fn plan(
     session: &Session,
     settings: &Settings,
     envelopes: &Envelopes,
+    moment: &Moment,
     candidates: &[&Candidate],
 ) -> Result<(Vec<TableState>, VecDeque<Part>, Types), TaskError> {
     let oids: Vec<u32> = candidates.iter().map(|table| table.oid).collect();
@@ -414,7 +435,11 @@ async fn plan(
         // Dropped between the two queries.
         let Some(table) = found.iter().find(|table| table.oid == candidate.oid) else { continue };
         let (compiled, columns) = compiler.catalogue(table);
-        let sqls = match settings.snapshot_select(&candidate.schema, &candidate.name) {
+        let name = format!("{}.{}", candidate.schema, candidate.name);
+        let requested =
+            moment.request.as_ref().and_then(|request| signals::condition_of(&request.conditions, &name));
+        let statement = requested.map(|statement| statement.trim().trim_end_matches(';'));
+        let sqls = match statement.or_else(|| settings.snapshot_select(&candidate.schema, &candidate.name)) {
             Some(statement) => vec![select_sql(session, statement, &columns).await?],
             None => {
                 let columns: Vec<_> = columns.iter().map(|name| quote::identifier(name)).collect();
@@ -423,7 +448,7 @@ async fn plan(
         };
         tables.push(TableState {
             oid: candidate.oid,
-            label: format!("{}.{}", candidate.schema, candidate.name),
+            label: name,
             table: Arc::new(compiled),
             parts_left: sqls.len(),
             rows: 0,

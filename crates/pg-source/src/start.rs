@@ -13,6 +13,7 @@ use crate::server_identity::{self, ServerIdentity};
 use crate::settings::{
     AfterSnapshot, AutocreateMode, Guardrail, LostPosition, Mismatch, Settings, SnapshotData,
 };
+use crate::signals::{self, Execute};
 use crate::slot::{self, Candidate, Publication, Server, Slot};
 use crate::snapshot::{Extent, Moment, Snapshot};
 use crate::snapshot_readers::open_session;
@@ -44,6 +45,8 @@ pub struct Started {
     pub session: Session,
     /// Whose positions come; `None` where none do.
     pub server: Option<ServerIdentity>,
+    /// The blocking snapshot that was asked for cannot be taken, or has nothing to read.
+    pub refused: bool,
 }
 
 /// Whether this task has streamed before.
@@ -64,6 +67,8 @@ pub struct Past {
     pub snapshot_done: bool,
     /// Whose positions it has.
     pub server: Option<ServerIdentity>,
+    /// A blocking snapshot was asked for.
+    pub request: Option<Execute>,
 }
 
 /// Connects, checks, creates and opens.
@@ -88,10 +93,10 @@ pub async fn start(
         let rests =
             mode.data == SnapshotData::Never || (matches!(stored, Stored::Resume(_)) && !at_every_start);
         if rests {
-            return Ok(Started { opened: Opened::Rest, session, server: None });
+            return Ok(Started { opened: Opened::Rest, session, refused: false, server: None });
         }
         let opened = snapshot_only(settings, envelopes, &session, &candidates).await?;
-        return Ok(Started { opened, session, server: None });
+        return Ok(Started { opened, session, refused: false, server: None });
     }
     slot::check_server(&server, settings)?;
     let existing = slot::slot(&session, &settings.slot_name).await.map_err(failure::from_pg)?;
@@ -130,7 +135,22 @@ pub async fn start(
     } else {
         vec![]
     };
-    let opening = Opening { settings, envelopes, server: &server, tables: &tables, attempt };
+    let opening = Opening {
+        settings,
+        envelopes,
+        server: &server,
+        tables: &tables,
+        attempt,
+        request: past.request.as_ref(),
+    };
+    if let (Some(slot), Some(request), false) = (&existing, &past.request, snapshot_wanted) {
+        let resume = match &stored {
+            Stored::Resume(resume) => resume.clone(),
+            _ => Resume { done_before: slot.confirmed.0, ..Resume::default() },
+        };
+        let (opened, refused) = opening.requested(request, &resume).await?;
+        return Ok(Started { opened, session, refused, server: Some(identity) });
+    }
     let opened = match (existing, stored) {
         (None, Stored::Resume(_)) => unreachable!("check_existing refuses an offset without its slot"),
         (None, _) => opening.with_new_slot(snapshot_wanted).await?,
@@ -149,7 +169,7 @@ pub async fn start(
             Opened::Stream(Box::new(opening.stream(&resume, None).await?))
         }
     };
-    Ok(Started { opened, session, server: Some(identity) })
+    Ok(Started { opened, session, refused: false, server: Some(identity) })
 }
 
 /// With `trust_slot` the slot says where to go on.
@@ -317,7 +337,7 @@ async fn snapshot_only(
         .map_err(failure::from_client)?;
     let lsn: Option<String> = row.get(1);
     let lsn = lsn.and_then(|text| text.parse::<Lsn>().ok()).unwrap_or_default();
-    let moment = Moment { exported: row.get(0), lsn: lsn.0 };
+    let moment = Moment { exported: row.get(0), lsn: lsn.0, request: None };
     let snapshot = Snapshot::open(settings, envelopes, &moment, &tables).await?;
     session.batch_execute("COMMIT").await.map_err(failure::from_client)?;
     Ok(Opened::Snapshot(Box::new(snapshot)))
@@ -330,9 +350,34 @@ struct Opening<'a> {
     server: &'a Server,
     tables: &'a [&'a Candidate],
     attempt: Attempt,
+    /// What a blocking snapshot was asked for.
+    request: Option<&'a Execute>,
 }
 
 impl Opening<'_> {
+    /// A blocking snapshot: the stream is sent up to its point, then its tables, then the stream goes on. What is wrong
+    /// with a signal does not stop the stream.
+    async fn requested(&self, request: &Execute, resume: &Resume) -> Result<(Opened, bool), TaskError> {
+        let name = |table: &Candidate| format!("{}.{}", table.schema, table.name);
+        let is_wanted =
+            |table: &&Candidate| request.tables.iter().any(|one| signals::matches(one, &name(table)));
+        let tables: Vec<&Candidate> = self.tables.iter().copied().filter(is_wanted).collect();
+        let attempt = match tables.is_empty() {
+            true => Err(TaskError::halt("no captured table matches")),
+            false => match slot::check_select(&tables, self.settings) {
+                Ok(()) => Opening { tables: &tables, ..*self }.with_tables(resume, Extent::Requested).await,
+                Err(error) => Err(error),
+            },
+        };
+        match attempt {
+            Err(error) if error.fate == connect::Fate::Halt => {
+                tracing::error!(id = %request.id, error = %error, "blocking snapshot cannot be taken");
+                Ok((Opened::Stream(Box::new(self.stream(resume, None).await?)), true))
+            }
+            attempt => Ok((attempt?, false)),
+        }
+    }
+
     async fn connection(&self, name: &str) -> Result<ReplicationConnection, TaskError> {
         let connect = self.settings.connect.named(name);
         ReplicationConnection::connect(&connect).await.map_err(failure::from_pg)
@@ -393,7 +438,8 @@ impl Opening<'_> {
     async fn snapshot(&self, exported: Option<String>, lsn: u64) -> Result<Snapshot, TaskError> {
         let exported =
             exported.ok_or_else(|| TaskError::halt("the server exported no snapshot with the slot"))?;
-        Snapshot::open(self.settings, self.envelopes, &Moment { exported, lsn }, self.tables).await
+        let moment = Moment { exported, lsn, request: self.request.cloned() };
+        Snapshot::open(self.settings, self.envelopes, &moment, self.tables).await
     }
 
     async fn stream(&self, resume: &Resume, until: Option<u64>) -> Result<Stream, TaskError> {

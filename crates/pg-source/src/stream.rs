@@ -14,7 +14,8 @@ use crate::logical_message;
 use crate::metrics::StreamMetrics;
 use crate::position::{MessageType, Position, StreamPosition};
 use crate::row_event::{Event, count_records, row_event, unprocessable};
-use crate::settings::{Compat, Settings};
+use crate::settings::{Compat, Operations, Settings};
+use crate::signals::{ClosedAt, Signals};
 use crate::tables::Table;
 use crate::tables_cache::{Entry, TablesCache};
 use crate::transaction::{Filter, Transaction};
@@ -36,6 +37,8 @@ pub enum Pause {
     /// The catalogue must be asked before the next event.
     NeedRelation(Box<Relation>),
     BatchFull,
+    /// A signal came, or a chunk of an incremental snapshot has its place here.
+    Signal,
     /// Only while catching up: everything before the wanted position was sent.
     Reached,
 }
@@ -75,6 +78,8 @@ pub struct Context<'a> {
     pub tables: &'a mut TablesCache,
     pub envelopes: &'a mut Envelopes,
     pub metrics: &'a mut StreamMetrics,
+    /// `None` where nobody can send any.
+    pub signals: Option<&'a mut Signals>,
 }
 
 impl Stream {
@@ -147,6 +152,14 @@ impl Stream {
         if self.transaction.is_some() { None } else { self.tail }
     }
 
+    /// Where the stream is between two transactions.
+    pub fn between(&self) -> Option<ClosedAt> {
+        if self.transaction.is_some() {
+            return None;
+        }
+        self.tail.map(|tail| ClosedAt { lsn: tail.lsn, commit: tail.commit })
+    }
+
     /// The tail was handed over.
     pub fn handed_tail(&mut self, tail: &StreamPosition) {
         self.reply_wanted = false;
@@ -193,6 +206,9 @@ impl Stream {
                     if self.keep_alive(sent.0, reply_requested) {
                         return Ok(Some(Pause::Reached));
                     }
+                    if self.reached(sent.0, context) {
+                        return Ok(Some(Pause::Signal));
+                    }
                     continue;
                 }
                 Frame::Wal { start, content } => (start.0, content),
@@ -212,7 +228,20 @@ impl Stream {
             if out.records.len() > before {
                 out.bytes += size + (out.records.len() - before) * RECORD_BYTES;
             }
+            if context.signals.as_ref().is_some_and(|signals| signals.pauses()) {
+                return Ok(Some(Pause::Signal));
+            }
         }
+    }
+
+    /// Tells the signals that everything before was streamed; true where they have something to do then.
+    #[inline]
+    fn reached(&self, lsn: u64, context: &mut Context<'_>) -> bool {
+        let Some(signals) = context.signals.as_deref_mut() else { return false };
+        if self.transaction.is_none() {
+            signals.reached(lsn);
+        }
+        signals.pauses()
     }
 
     /// True when catching up has come to its end.
@@ -272,6 +301,9 @@ impl Stream {
         };
         // What was sent before is made again only to be counted.
         if skip || (!wanted && self.metadata.is_none()) {
+            if wanted && context.signals.is_some() {
+                self.skipped_signal(relation, (op, old, lsn), buffer, context)?;
+            }
             return Ok(None);
         }
         let Some(table) = self.table(relation, context)? else {
@@ -295,11 +327,39 @@ impl Stream {
             Ok(()) => {
                 context.metrics.seen(op, place.time_micros);
                 out.position = Some(Position::Stream(self.event_position(lsn, kind)));
+                if let Some(signals) = context.signals.as_deref_mut() {
+                    let at = ClosedAt { lsn, commit: self.commit };
+                    signals.changed(relation, &table, &out.records[start..], at);
+                }
             }
             Err(error) => unprocessable(&table, &error, lsn, context)?,
         }
         self.last = Some((relation, table));
         Ok(None)
+    }
+
+    /// Operations that are not sent are signals all the same.
+    #[cold]
+    fn skipped_signal(
+        &mut self,
+        relation: u32,
+        (op, old, lsn): (Op, Option<pgoutput::OldRow>, u64),
+        buffer: &Buffer,
+        context: &mut Context<'_>,
+    ) -> Result<(), TaskError> {
+        let Some(table) = self.table(relation, context)?.filter(|table| table.is_signals) else {
+            return Ok(());
+        };
+        let place = self.place(lsn);
+        let event = Event { op, old, buffer, place: &place, skipped: Operations::default() };
+        let mut records = vec![];
+        // In an envelope of its own: its records are not a part of the batch.
+        let mut envelopes = Envelopes::new(context.settings, "0");
+        let made = row_event(&table, &self.tuples, &event, &mut envelopes, &mut records);
+        if let (Ok(()), Some(signals)) = (made, context.signals.as_deref_mut()) {
+            signals.changed(relation, &table, &records, ClosedAt { lsn, commit: self.commit });
+        }
+        Ok(())
     }
 
     fn rare(
@@ -313,6 +373,9 @@ impl Stream {
             Message::Begin { final_lsn, commit_time, xid } => {
                 self.origin = None;
                 let transaction = self.filter.begin(final_lsn.0, i64::from(xid), commit_time);
+                if let Some(signals) = context.signals.as_deref_mut() {
+                    signals.begin(transaction.xid);
+                }
                 if let Some(metadata) = &mut self.metadata {
                     let record = metadata.begin(transaction.xid, lsn, commit_time);
                     out.records.extend(Some(record).filter(|_| transaction.is_new()));
@@ -334,6 +397,9 @@ impl Stream {
                     time_micros: commit_time,
                     event: None,
                 });
+                if let Some(signals) = context.signals.as_deref_mut() {
+                    signals.reached(end_lsn.0);
+                }
                 if let Some(metadata) = &mut self.metadata
                     && ended.is_some_and(|transaction| !transaction.is_done())
                 {
@@ -365,6 +431,9 @@ impl Stream {
         out: &mut Output,
     ) -> Result<(), TaskError> {
         let wanted = self.count_event(lsn)?;
+        if let Some(signals) = context.signals.as_deref_mut() {
+            relations.iter().for_each(|relation| signals.truncated(*relation));
+        }
         if context.settings.skipped.truncate || (!wanted && self.metadata.is_none()) {
             return Ok(());
         }

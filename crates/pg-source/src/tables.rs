@@ -29,6 +29,8 @@ pub struct Table {
     pub identity_has_key: bool,
     /// Updates that change nothing of this are not sent.
     pub skips_unchanged: bool,
+    /// Its new rows are signals.
+    pub is_signals: bool,
     on_failure: ConvertingFailure,
 }
 
@@ -281,6 +283,16 @@ impl Compiler<'_> {
         (self.compile((&table.schema, &table.name), &columns, Some(table)), names)
     }
 
+    /// Columns by which the table's rows are told apart; none where nothing does.
+    pub fn key_columns<'t>(&'t self, table: &'t catalog::Table) -> Vec<&'t str> {
+        let all: Vec<_> = table
+            .columns
+            .iter()
+            .map(|column| Incoming { name: &column.name, type_oid: 0, typmod: 0, identity: true })
+            .collect();
+        self.key_names(&all, Some(table), (&table.schema, &table.name), Compat::V36)
+    }
+
     fn compile(
         &self,
         (schema, name): (&str, &str),
@@ -314,6 +326,7 @@ impl Compiler<'_> {
         });
         Table {
             skips_unchanged: settings.skip_unchanged,
+            is_signals: settings.signals.is_table(schema, name),
             // What an index only carries is not a part of the identity.
             identity_has_key: self
                 .key_names(incoming, catalogue, (schema, name), Compat::V36)

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use connect::contract::{StoredOffsets, TaskId};
 use connect::settings::Properties;
-use connect::{Fate, SourceBatch, SourcePosition, SourceTask, TaskError};
+use connect::{Fate, Signal, SignalChannels, SourceBatch, SourcePosition, SourceTask, TaskError};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use pg::Session;
@@ -22,6 +22,7 @@ use crate::notifications::{self, Notifications};
 use crate::position::{self, Position, Stored};
 use crate::server_identity::ServerIdentity;
 use crate::settings::{self, AfterSnapshot, Settings};
+use crate::signals::{Sent, Signals};
 use crate::slot;
 use crate::snapshot::{self, Extent, Progress, Snapshot};
 use crate::snapshot_readers;
@@ -64,6 +65,8 @@ struct Task {
     server: Option<ServerIdentity>,
     /// Asks the server how far it is, for the lag.
     lag: Option<Lag>,
+    /// `None` where nobody can send any.
+    signals: Option<Box<Signals>>,
 }
 
 enum State {
@@ -87,7 +90,7 @@ impl Task {
         let task_number = id.task.to_string();
         let mut partition = Map::new();
         partition.insert("server".to_owned(), settings.topic_prefix.clone().into());
-        Self {
+        let mut task = Self {
             envelopes: Envelopes::new(&settings, &task_number),
             metrics: StreamMetrics::new(&settings.topic_prefix, settings.queue_bytes_max),
             task_number,
@@ -108,7 +111,21 @@ impl Task {
             snapshot_done: false,
             server: None,
             lag: None,
+            signals: None,
             settings,
+        };
+        task.set_signals(None);
+        task
+    }
+
+    /// Signals, where somebody can send some or an offset says that one is not done.
+    fn set_signals(&mut self, offset: Option<&Map<String, Json>>) {
+        if self.settings.signals.are_wanted() || offset.is_some_and(Signals::are_stored) {
+            let signals =
+                self.signals.get_or_insert_with(|| Box::new(Signals::new(&self.settings, &self.envelopes)));
+            if let Some(offset) = offset {
+                signals.load(offset);
+            }
         }
     }
 
@@ -118,8 +135,9 @@ impl Task {
         let stored = self.resume.clone();
         let task_number = self.task_number.clone();
         let attempt = if self.streamed { Attempt::Again } else { Attempt::First };
+        let request = self.signals.as_ref().and_then(|signals| signals.blocking().cloned());
         let (read, server) = (self.read.clone(), self.server.clone());
-        let past = Past { attempt, read, snapshot_done: self.snapshot_done, server };
+        let past = Past { attempt, read, snapshot_done: self.snapshot_done, server, request };
         tokio::spawn(async move {
             let envelopes = Envelopes::new(&settings, &task_number);
             start::start(&settings, &envelopes, stored, &past).await
@@ -136,6 +154,9 @@ impl Task {
         let started = result.map_err(|error| TaskError::retry(format!("start ended early: {error}")))??;
         self.session = Some(Arc::new(started.session));
         self.server = started.server;
+        if let Some(signals) = self.signals.as_deref_mut().filter(|_| started.refused) {
+            signals.blocking_done();
+        }
         // The tables of the last connection stay: a new one defines each again before its first row, and takes over
         // what is equal.
         self.state = match started.opened {
@@ -169,10 +190,29 @@ impl Task {
         match &self.state {
             State::Closed | State::Opening(_) => self.opened().await,
             State::CatchUp(_) => self.catch_up().await,
+            State::Snapshot(snapshot) if snapshot.extent == Extent::Requested => self.read_requested().await,
             State::Snapshot(_) => self.read_snapshot().await,
             State::SnapshotDone => self.after_snapshot().await,
             State::Stream(_) => self.read_stream().await,
             State::Rest => self.rest().await,
+        }
+    }
+
+    /// A blocking snapshot: what is wrong with it is said, and the stream goes on.
+    async fn read_requested(&mut self) -> Result<(), TaskError> {
+        match self.read_snapshot().await {
+            Err(error) if error.fate == Fate::Halt => {
+                tracing::error!(error = %error, "blocking snapshot ended before its end");
+                if let State::Snapshot(snapshot) = &self.state {
+                    snapshot.aborted(&mut self.output);
+                }
+                if let Some(signals) = &mut self.signals {
+                    signals.blocking_done();
+                }
+                self.close();
+                Ok(())
+            }
+            result => result,
         }
     }
 
@@ -183,7 +223,12 @@ impl Task {
             let progress = snapshot.decode(&mut context, &mut self.output)?;
             let completed = progress == Progress::Finished;
             let told = snapshot.extent == Extent::AllTables && !self.output.records.is_empty();
-            if completed || told {
+            if completed && snapshot.extent == Extent::Requested {
+                self.output.position = Some(snapshot.position());
+                if let Some(signals) = &mut self.signals {
+                    signals.blocking_done();
+                }
+            } else if completed || told {
                 self.output.position = Some(Position::Snapshot {
                     lsn: snapshot.lsn,
                     transaction: snapshot.transaction,
@@ -235,6 +280,7 @@ impl Task {
                 tables: &mut self.tables,
                 envelopes: &mut self.envelopes,
                 metrics: &mut self.metrics,
+                signals: self.signals.as_deref_mut(),
             };
             let pause = catch_up.stream.decode(&mut context, &mut self.output)?;
             // Nothing is confirmed or stored before the snapshot is complete.
@@ -245,6 +291,12 @@ impl Task {
                     self.relation = Some(relation);
                 }
                 Pause::BatchFull => return Ok(()),
+                Pause::Signal => {
+                    // It waits until the stream goes on behind the snapshot.
+                    if let Some(signals) = &mut self.signals {
+                        signals.resumed();
+                    }
+                }
                 Pause::Reached => break,
                 Pause::NeedChunk => {
                     if catch_up.stream.fetch_ready()? {
@@ -271,12 +323,16 @@ impl Task {
         }
         loop {
             self.define_relation().await?;
+            if self.signals.is_some() && self.follow_signals().await? == Sent::BatchFull {
+                return Ok(());
+            }
             let State::Stream(stream) = &mut self.state else { return Ok(()) };
             let mut context = stream::Context {
                 settings: &self.settings,
                 tables: &mut self.tables,
                 envelopes: &mut self.envelopes,
                 metrics: &mut self.metrics,
+                signals: self.signals.as_deref_mut(),
             };
             match stream.decode(&mut context, &mut self.output)? {
                 Pause::NeedRelation(relation) => {
@@ -284,11 +340,12 @@ impl Task {
                     self.relation = Some(relation);
                 }
                 Pause::BatchFull | Pause::Reached => return Ok(()),
+                Pause::Signal => {}
                 Pause::NeedChunk => {
                     if stream.fetch_ready()? {
                         continue;
                     }
-                    if !self.output.records.is_empty() {
+                    if !self.output.records.is_empty() || self.tell_new() {
                         return Ok(());
                     }
                     self.metrics.publish();
@@ -301,10 +358,65 @@ impl Task {
         }
     }
 
+    /// Does what signals and chunks want between two events. `BatchFull`: what was made is handed over first.
+    async fn follow_signals(&mut self) -> Result<Sent, TaskError> {
+        if self.signals.as_ref().is_some_and(|signals| signals.has_inbox()) {
+            self.act_on_signals().await?;
+        }
+        let Some(signals) = &mut self.signals else { return Ok(Sent::All) };
+        let State::Stream(stream) = &self.state else { return Ok(Sent::All) };
+        signals.resumed();
+        signals.take_arrived(&mut self.output)?;
+        signals.end_chunk(stream.between(), &mut self.tables, &mut self.output);
+        let sent = signals.send(self.settings.batch_records_max, &mut self.envelopes, &mut self.output);
+        if sent == Sent::BatchFull {
+            return Ok(sent);
+        }
+        signals.go_on();
+        if signals.blocking().is_none() {
+            return Ok(Sent::All);
+        }
+        // What the stream said so far is handed over, and with it that a snapshot is wanted.
+        if self.output.records.is_empty() && self.output.position.is_none() {
+            let request = signals.blocking().map(|request| request.id.clone()).unwrap_or_default();
+            tracing::info!(id = %request, "the stream pauses for a blocking snapshot");
+            self.close();
+        }
+        Ok(Sent::BatchFull)
+    }
+
+    async fn act_on_signals(&mut self) -> Result<(), TaskError> {
+        let session = self.session().await?;
+        let offset =
+            self.output.position.or(self.handed).map(|position| position.store(&self.partition).offset);
+        let offset = offset.map_or_else(String::new, |offset| Json::Object((*offset).clone()).to_string());
+        match &mut self.signals {
+            Some(signals) => signals.act(&session, &offset, &mut self.output).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What is new about signals is stored without waiting for a record: whether there is a position for it.
+    fn tell_new(&mut self) -> bool {
+        if self.signals.as_ref().is_some_and(|signals| signals.is_new()) {
+            self.idle_position();
+            if self.output.position.is_none() {
+                self.output.position = self.handed;
+            }
+        }
+        self.output.position.is_some()
+    }
+
     /// Waits for frames, for the next heartbeat, or until a position without a record is due. Cancel-safe.
     async fn wait_for_stream(&mut self) -> Result<Waited, TaskError> {
         let due = self.idle_position_due();
         let State::Stream(stream) = &mut self.state else { return Ok(Waited::Frames) };
+        let news = async {
+            match &mut self.signals {
+                Some(signals) => signals.news().await,
+                None => std::future::pending().await,
+            }
+        };
         let beat = async {
             match &mut self.heartbeat {
                 Some(heartbeat) => heartbeat.tick().await,
@@ -322,6 +434,7 @@ impl Task {
                 self.beat();
                 Ok(Waited::Position)
             }
+            () = news => Ok(Waited::Frames),
             () = sleep_until(due) => {
                 self.idle_position();
                 Ok(Waited::Position)
@@ -333,6 +446,9 @@ impl Task {
         if let Some(heartbeat) = &mut self.heartbeat {
             let record = heartbeat.beat();
             self.output.records.push(record);
+        }
+        if self.signals.as_ref().is_some_and(|signals| signals.is_sending()) {
+            return;
         }
         if self.output.position.is_none() {
             self.idle_position();
@@ -363,14 +479,24 @@ impl Task {
     }
 
     async fn define_relation(&mut self) -> Result<(), TaskError> {
-        let Some(relation) = &self.relation else { return Ok(()) };
-        if self.session.as_ref().is_none_or(|session| session.is_closed()) {
-            self.session = Some(Arc::new(snapshot_readers::open_session(&self.settings).await?));
+        if self.relation.is_none() {
+            return Ok(());
         }
-        let Some(session) = &self.session else { return Ok(()) };
-        self.tables.define(relation, session, &self.settings, &self.envelopes).await?;
+        let session = self.session().await?;
+        let Some(relation) = &self.relation else { return Ok(()) };
+        self.tables.define(relation, &session, &self.settings, &self.envelopes).await?;
         self.relation = None;
         Ok(())
+    }
+
+    /// A session that is open.
+    async fn session(&mut self) -> Result<Arc<Session>, TaskError> {
+        if let Some(session) = self.session.as_ref().filter(|session| !session.is_closed()) {
+            return Ok(session.clone());
+        }
+        let session = Arc::new(snapshot_readers::open_session(&self.settings).await?);
+        self.session = Some(session.clone());
+        Ok(session)
     }
 
     /// `initial_only` after its snapshot: heartbeats, and nothing else.
@@ -389,6 +515,9 @@ impl Task {
         self.metrics.publish();
         if let State::Stream(stream) = &self.state {
             self.metrics.queued(stream.queued_bytes());
+        }
+        if let Some(signals) = &mut self.signals {
+            signals.handed_over(output.position);
         }
         if let Some(position) = output.position {
             self.handed = Some(position);
@@ -419,6 +548,9 @@ impl Task {
         {
             metadata.store(Arc::make_mut(&mut stored.offset));
         }
+        if let Some(signals) = &self.signals {
+            signals.store(Arc::make_mut(&mut stored.offset));
+        }
         stored
     }
 
@@ -430,6 +562,9 @@ impl Task {
         self.lag = None;
         self.confirm = None;
         self.relation = None;
+        if let Some(signals) = &mut self.signals {
+            signals.interrupted();
+        }
         self.envelopes.forget();
     }
 }
@@ -453,6 +588,7 @@ impl SourceTask for Task {
             let offset = stored.get(&self.partition);
             self.resume = offset.map_or(Stored::Nothing, position::load);
             self.server = offset.and_then(ServerIdentity::load);
+            self.set_signals(offset);
             self.opened().await
         })
     }
@@ -498,6 +634,16 @@ impl SourceTask for Task {
         if let (Some(confirm), Some(lsn)) = (&self.confirm, position::confirmable(&position.offset)) {
             confirm.up_to(lsn);
         }
+    }
+
+    fn signal_channels(&self) -> SignalChannels {
+        self.settings.signals.channels.clone()
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        let signals =
+            self.signals.get_or_insert_with(|| Box::new(Signals::new(&self.settings, &self.envelopes)));
+        signals.receive(signal);
     }
 
     fn stop(&mut self) -> BoxFuture<'_, Result<(), TaskError>> {

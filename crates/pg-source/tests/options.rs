@@ -182,7 +182,15 @@ async fn check(changed: &[(&str, &str)], option: &str, expected: &str) {
 async fn what_would_send_wrong_data_is_refused_by_name() {
     check(&[("post.processors", "p")], "post.processors", "not available").await;
     check(&[("converters", "c")], "converters", "not available").await;
-    check(&[("read.only", "true")], "read.only", "not available").await;
+    check(
+        &[("signal.enabled.channels", "source,jmx")],
+        "signal.enabled.channels",
+        "use source, kafka or file",
+    )
+    .await;
+    let servers = "signal.kafka.bootstrap.servers";
+    check(&[("signal.enabled.channels", "kafka")], servers, "A value is required").await;
+    check(&[("signal.data.collection", "signals")], "signal.data.collection", "schema.table").await;
     check(&[("snapshot.mode", "custom")], "snapshot.mode", "names a Java class").await;
     let own = "com.example.Naming";
     check(&[("topic.naming.strategy", own)], "topic.naming.strategy", "RegexRouter").await;

@@ -14,7 +14,7 @@ use tower::Layer as _;
 use tower_http::normalize_path::NormalizePathLayer;
 
 use crate::error::ApiError;
-use crate::{connectors, offsets, plugins, root};
+use crate::{connectors, dead_letters, offsets, plugins, root};
 
 /// What handlers share.
 #[derive(Clone)]
@@ -73,6 +73,15 @@ fn router(server: Server) -> Router {
         .route("/connector-plugins", get(plugins::list).fallback(not_allowed))
         .route("/connector-plugins/{class}/config", get(plugins::config).fallback(not_allowed))
         .route("/connector-plugins/{class}/config/validate", put(plugins::validate).fallback(not_allowed))
+        .route("/tidegate/connectors/{name}/dead-letters", get(dead_letters::list).fallback(not_allowed))
+        .route(
+            "/tidegate/connectors/{name}/dead-letters/records",
+            get(dead_letters::show).fallback(not_allowed),
+        )
+        .route(
+            "/tidegate/connectors/{name}/dead-letters/replay",
+            post(dead_letters::replay).fallback(not_allowed),
+        )
         .fallback(not_found)
         .layer(middleware::from_fn(move |request, next| allow_origin(origin.clone(), request, next)))
         .with_state(server)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use connect::contract::HeaderConverter;
 use connect::record::{KafkaOrigin, TimestampType};
+use connect::settings::Properties;
 use connect::{
     Buffer, Converter, Decoder, Encoder, Header, Headers, Origin, RawMessage, Record, Schema, TaskError,
     Value,
@@ -219,6 +220,17 @@ impl RecordDecoder {
         })
     }
 
+    /// Key and value for a person to read, as JSON; `None` where a converter cannot read them.
+    pub async fn shown(
+        &mut self,
+        message: &Message,
+    ) -> (Option<serde_json::Value>, Option<serde_json::Value>) {
+        let (converters, topic) = (&self.converters, &message.topic);
+        let key = decode_part(&*converters.key, &mut self.keys, topic, message.key.as_ref()).await;
+        let value = decode_part(&*converters.value, &mut self.values, topic, message.value.as_ref()).await;
+        (as_json(topic, key).await, as_json(topic, value).await)
+    }
+
     /// Most messages of a task share one list of headers: it is decoded once.
     fn headers(&mut self, message: &Message) -> Result<Headers, TaskError> {
         if message.headers.is_empty() {
@@ -238,6 +250,24 @@ impl RecordDecoder {
         let decoded = Headers::new(headers);
         self.headers = Some((message.topic.clone(), message.headers.clone(), decoded.clone()));
         Ok(decoded)
+    }
+}
+
+/// What was decoded, as JSON without its schema.
+async fn as_json(
+    topic: &str,
+    decoded: Result<(Option<Schema>, Value), TaskError>,
+) -> Option<serde_json::Value> {
+    let (schema, value) = decoded.ok()?;
+    let options = Properties::from_iter([("schemas.enable".to_owned(), "false".to_owned())]);
+    let class = "org.apache.kafka.connect.json.JsonConverter";
+    let converter = converters::create(class, Role::Value, &options).ok()?;
+    let mut text = vec![];
+    let mut encoder = converter.encoder(topic, schema.as_ref()).await.ok()?;
+    match encoder.encode(&value, &mut text) {
+        Ok(true) => serde_json::from_slice(&text).ok(),
+        Ok(false) => Some(serde_json::Value::Null),
+        Err(_) => None,
     }
 }
 

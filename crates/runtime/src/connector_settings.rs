@@ -242,6 +242,11 @@ fn common_rows() -> Vec<Row> {
 }
 
 impl ErrorSettings {
+    /// Tolerance for what the sink itself refuses: there is none where nobody would hear of the record.
+    pub fn put_tolerance(&self) -> Tolerance {
+        if self.dead_letter.is_some() || self.log { self.tolerance } else { Tolerance::None }
+    }
+
     /// From a configuration that passed validation.
     pub fn new(properties: &Properties) -> Self {
         let values = sink_definition().resolve(properties);

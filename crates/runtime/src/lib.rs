@@ -7,7 +7,9 @@ pub mod plugins; // class names -> what runs them
 pub mod connector_settings; // what every connector has: class, topics, converters, errors
 mod codec; // records <-> bytes, through converters and transforms
 mod failures; // tolerance, retries, dead letters
+pub mod dead_letters; // what is done with them later
 mod offsets; // how far: in flight, stored
+mod signals; // what people ask of a running source, by topic and by file
 mod source_task; // poll -> transforms -> converters -> produce -> offsets
 mod sink_task; // consume -> converters -> transforms -> put -> commit
 mod supervisor; // starts, stops and restarts tasks

@@ -65,6 +65,9 @@ pub struct ErrorMetrics {
     pub retries: Counter,
     pub logged: Counter,
     pub dead_letters: Counter,
+    pub dead_letter_failures: Counter,
+    /// Milliseconds since the epoch.
+    pub last_error: Gauge,
 }
 
 impl ErrorMetrics {
@@ -80,6 +83,11 @@ impl ErrorMetrics {
                 "kafka_connect_task_error_metrics_deadletterqueue_produce_requests",
                 labels.iter()
             ),
+            dead_letter_failures: counter!(
+                "kafka_connect_task_error_metrics_deadletterqueue_produce_failures",
+                labels.iter()
+            ),
+            last_error: gauge!("kafka_connect_task_error_metrics_last_error_timestamp", labels.iter()),
         }
     }
 }

@@ -59,17 +59,27 @@ const HELP: &[(&str, Kind, &str)] = &[
     ),
     ("kafka_connect_source_task_metrics_source_record_write_total", Counter, "Records sent to Kafka."),
     (
+        "kafka_connect_task_error_metrics_deadletterqueue_produce_failures",
+        Counter,
+        "Records that the dead letter topic did not take.",
+    ),
+    (
         "kafka_connect_task_error_metrics_deadletterqueue_produce_requests",
         Counter,
         "Records sent to the dead letter topic.",
     ),
-    ("kafka_connect_task_error_metrics_total_errors_logged", Counter, "Errors of records that were logged."),
     (
-        "kafka_connect_task_error_metrics_total_record_errors",
-        Counter,
-        "Errors of records, repeated attempts included.",
+        "kafka_connect_task_error_metrics_last_error_timestamp",
+        Gauge,
+        "When a record failed last, in milliseconds since 1970.",
     ),
-    ("kafka_connect_task_error_metrics_total_record_failures", Counter, "Records that failed."),
+    ("kafka_connect_task_error_metrics_total_errors_logged", Counter, "Errors of records that were logged."),
+    ("kafka_connect_task_error_metrics_total_record_errors", Counter, "Records that failed for good."),
+    (
+        "kafka_connect_task_error_metrics_total_record_failures",
+        Counter,
+        "Failures of records, repeated attempts included.",
+    ),
     (
         "kafka_connect_task_error_metrics_total_records_skipped",
         Counter,

@@ -1,6 +1,7 @@
 //! One sink task: consume, convert, transform, put, and commit what is durable at the target.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use transforms::Chain;
 
 use crate::codec::{Converters, RecordDecoder, origin};
 use crate::connector_settings::{ConverterSettings, ErrorSettings};
-use crate::failures::{Attempts, Coordinates, DeadLetters, Failures, Stage};
+use crate::failures::{Attempts, Coordinates, DeadLetters, Failed, Failures, Stage};
 use crate::herder::TaskContext;
 use crate::metrics::SinkMetrics;
 use crate::source_task::kafka_failed;
@@ -77,7 +78,7 @@ pub async fn run(
         Some(settings) => Some(DeadLetters::open(settings, worker, &properties, &id).await?),
         None => None,
     };
-    if let Err(error) = task.start(errors.tolerance).await {
+    if let Err(error) = task.start(errors.put_tolerance()).await {
         task.stop().await;
         return Err(error);
     }
@@ -155,7 +156,7 @@ impl Running {
     async fn event(&mut self, event: ConsumerEvent, control: &mut Control) -> Result<(), TaskError> {
         match event {
             ConsumerEvent::Batch { messages, ends } => {
-                let records = self.decode(messages).await?;
+                let records = self.decode(messages, control).await?;
                 if !records.is_empty() {
                     self.put(records, control).await?;
                 }
@@ -200,14 +201,18 @@ impl Running {
     }
 
     /// Converts and transforms; what fails is skipped or ends the task.
-    async fn decode(&mut self, messages: Vec<Message>) -> Result<Vec<Record>, TaskError> {
+    async fn decode(
+        &mut self,
+        messages: Vec<Message>,
+        control: &mut Control,
+    ) -> Result<Vec<Record>, TaskError> {
         let mut records = Vec::with_capacity(messages.len());
         let mut bytes = 0;
         self.metrics.read.increment(messages.len() as u64);
         for message in messages {
             bytes += message.key.as_ref().map_or(0, |key| key.len())
                 + message.value.as_ref().map_or(0, |v| v.len());
-            let record = self.decode_one(&message).await?;
+            let ControlFlow::Continue(record) = self.decode_one(&message, control).await? else { break };
             let reading = self.reading(&message);
             reading.read_next = message.offset + 1;
             if let Some(record) = record {
@@ -230,13 +235,18 @@ impl Running {
         reading
     }
 
-    async fn decode_one(&mut self, message: &Message) -> Result<Option<Record>, TaskError> {
+    /// `None`: dropped by a transform, or skipped because of an error. Broken off where the task is to stop.
+    async fn decode_one(
+        &mut self,
+        message: &Message,
+        control: &mut Control,
+    ) -> Result<ControlFlow<(), Option<Record>>, TaskError> {
         let mut attempts = Attempts::default();
         loop {
             let (stage, error) = match self.decoder.decode(message).await {
                 Ok(mut record) => match self.chain.apply(&mut record) {
-                    Ok(Verdict::Keep) => return Ok(Some(record)),
-                    Ok(Verdict::Drop) => return Ok(None),
+                    Ok(Verdict::Keep) => return Ok(ControlFlow::Continue(Some(record))),
+                    Ok(Verdict::Drop) => return Ok(ControlFlow::Continue(None)),
                     Err(error) => (Stage::Transformation, error),
                 },
                 Err(failed) => (failed.stage, failed.error),
@@ -249,9 +259,13 @@ impl Running {
                 _ => self.chain.failed_class(),
             };
             let at = Coordinates { stage, class };
-            match self.failures.handle(Some(&origin(message)), &at, error, &mut attempts).await? {
-                Some(delay) => tokio::time::sleep(delay).await,
-                None => return Ok(None),
+            let origin = origin(message);
+            match self.failures.handle(Failed::Consumed(&origin), &at, error, &mut attempts).await? {
+                None => return Ok(ControlFlow::Continue(None)),
+                Some(delay) => tokio::select! {
+                    () = control.stopped() => return Ok(ControlFlow::Break(())),
+                    () = tokio::time::sleep(delay) => {}
+                },
             }
         }
     }
@@ -281,7 +295,8 @@ impl Running {
         for rejected in rejected {
             let connect::Origin::Kafka(origin) = &rejected.origin else { continue };
             let at = Coordinates { stage: Stage::TaskPut, class: "org.apache.kafka.connect.sink.SinkTask" };
-            self.failures.handle(Some(origin), &at, rejected.error, &mut Attempts::default()).await?;
+            let failed = Failed::Consumed(origin);
+            self.failures.handle(failed, &at, rejected.error, &mut Attempts::default()).await?;
         }
         for (partition, offset) in offsets {
             self.durable.insert((partition.topic, partition.partition), offset);

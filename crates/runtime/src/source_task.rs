@@ -17,10 +17,11 @@ use transforms::Chain;
 
 use crate::codec::{Converters, RecordEncoder, StageError};
 use crate::connector_settings::{ConverterSettings, ErrorSettings};
-use crate::failures::{Attempts, Coordinates, Failures, Stage};
+use crate::failures::{Attempts, Coordinates, Failed, Failures, Stage};
 use crate::herder::TaskContext;
 use crate::metrics::SourceMetrics;
 use crate::offsets::{InFlight, SourceOffsets};
+use crate::signals::{Channels, Marks};
 use crate::supervisor::{Change, Control};
 
 /// How a batch ended.
@@ -38,6 +39,8 @@ struct Written {
     bytes: usize,
 }
 
+/// Under this name Connect reports what Kafka would not take.
+const WORKER_SOURCE_TASK: &str = "org.apache.kafka.connect.runtime.WorkerSourceTask";
 /// Bytes of a key that an error shows.
 const KEY_SHOWN_MAX: usize = 200;
 
@@ -56,6 +59,8 @@ struct Running {
     topics: HashMap<usize, (Arc<str>, Topic), foldhash::fast::RandomState>,
     topics_epoch: u64,
     metrics: SourceMetrics,
+    signals: Channels,
+    marks: Marks,
 }
 
 /// Runs until the control says stop, or an error ends the task.
@@ -84,6 +89,13 @@ pub async fn run(
         let _ = task.stop().await;
         return Err(error);
     }
+    let signals = match Channels::open(&task.signal_channels()) {
+        Ok(signals) => signals,
+        Err(error) => {
+            let _ = task.stop().await;
+            return Err(error);
+        }
+    };
     control.started();
     let metrics = SourceMetrics::new(&id);
     let offsets = context.offsets.clone();
@@ -100,6 +112,8 @@ pub async fn run(
         topics: HashMap::default(),
         topics_epoch: 0,
         metrics,
+        signals,
+        marks: Marks::default(),
     };
     let result = running.turn(&mut control).await;
     let end = running.finish(result.is_ok()).await;
@@ -122,6 +136,10 @@ impl Running {
                 },
                 () = self.producer.changed() => self.acknowledge().await?,
                 _ = commit_at.tick() => self.commit().await,
+                received = self.signals.next(), if !paused => {
+                    self.marks.handed(received.until);
+                    received.signals.into_iter().for_each(|signal| self.task.signal(signal));
+                }
                 batch = self.task.poll(), if !paused => match batch {
                     Ok(batch) => self.send(batch, control).await?,
                     Err(error) if error.fate == Fate::Retry => self.wait_out(&error, control).await,
@@ -159,6 +177,7 @@ impl Running {
         self.metrics.active.set((sent - self.producer.acknowledged()) as f64);
         if let Some(position) = batch.position {
             self.in_flight.sent(sent, position);
+            self.marks.position(sent);
             self.in_flight.acknowledged(self.producer.acknowledged());
             if is_empty {
                 // The source has nothing to send and wants to forget: a server that shuts down waits for this word.
@@ -176,7 +195,9 @@ impl Running {
     ) -> Result<Sent, TaskError> {
         let mut written = Written::default();
         for mut record in records {
-            if self.transform(&mut record).await? == Verdict::Drop {
+            let original = self.failures.shows_source_records().then(|| record.clone());
+            let failed = original.as_ref().map_or(Failed::Unknown, Failed::Source);
+            if self.transform(&mut record, failed).await? == Verdict::Drop {
                 continue;
             }
             if self.wait_for_room(round, control).await == Sent::Stopped {
@@ -190,15 +211,20 @@ impl Running {
                         written.bytes += bytes;
                         break;
                     }
-                    Err(failed) => {
-                        let class = class_of(failed.stage, self.encoder.classes());
-                        let at = Coordinates { stage: failed.stage, class };
-                        match self.failures.handle(None, &at, failed.error, &mut attempts).await? {
+                    Err(StageError { stage, error }) => {
+                        let at = Coordinates { stage, class: class_of(stage, self.encoder.classes()) };
+                        match self.failures.handle(failed, &at, error, &mut attempts).await? {
                             Some(delay) => {
                                 // What was made before does not wait for this one.
                                 self.producer.close(std::mem::take(round));
-                                tokio::time::sleep(delay).await;
+                                tokio::select! {
+                                    () = control.stopped() => {}
+                                    () = tokio::time::sleep(delay) => {}
+                                }
                                 *round = self.producer.open();
+                                if control.is_stopped() {
+                                    return Ok(Sent::Stopped);
+                                }
                             }
                             None => break,
                         }
@@ -231,12 +257,14 @@ impl Running {
         Sent::All
     }
 
-    async fn transform(&mut self, record: &mut Record) -> Result<Verdict, TaskError> {
+    async fn transform(&mut self, record: &mut Record, failed: Failed<'_>) -> Result<Verdict, TaskError> {
         match self.chain.apply(record) {
             Ok(verdict) => Ok(verdict),
+            // Transforms are pure, so this cannot pass by itself; the record is half changed, too.
+            Err(error) if error.fate == Fate::Retry => Err(error),
             Err(error) => {
                 let at = Coordinates { stage: Stage::Transformation, class: self.chain.failed_class() };
-                self.failures.handle(None, &at, error, &mut Attempts::default()).await?;
+                self.failures.handle(failed, &at, error, &mut Attempts::default()).await?;
                 Ok(Verdict::Drop)
             }
         }
@@ -291,13 +319,10 @@ impl Running {
             } else {
                 TaskError::halt(message)
             };
-            let at = Coordinates {
-                stage: Stage::KafkaProduce,
-                class: "org.apache.kafka.clients.producer.KafkaProducer",
-            };
+            let at = Coordinates { stage: Stage::KafkaProduce, class: WORKER_SOURCE_TASK };
             match error.fate {
                 Fate::Retry => return Err(error),
-                _ => drop(self.failures.handle(None, &at, error, &mut Attempts::default()).await?),
+                _ => drop(self.failures.handle(Failed::Unknown, &at, error, &mut Attempts::default()).await?),
             }
         }
         self.in_flight.acknowledged(self.producer.acknowledged());
@@ -307,12 +332,16 @@ impl Running {
     /// Stores the newest durable position, then tells the source. A failed write is tried again with the next
     /// period: until then nothing is confirmed, and nothing lost.
     async fn commit(&mut self) {
+        let reached = self.in_flight.reached_number();
         let Some(position) = self.in_flight.take_reached() else { return };
         let written = self.offsets.write(&self.id.connector, std::slice::from_ref(&position)).await;
         match written {
             Ok(()) => {
                 self.metrics.offset_commits.increment(1);
                 self.task.committed(&position);
+                for until in self.marks.committed(reached) {
+                    self.signals.forget(until).await;
+                }
             }
             Err(error) => {
                 tracing::warn!(connector = &*self.id.connector, %error, "offsets could not be committed");
@@ -322,7 +351,7 @@ impl Running {
     }
 
     /// Waits for what is in flight, commits it and stops the source.
-    async fn finish(&mut self, in_peace: bool) -> Result<(), TaskError> {
+    async fn finish(mut self, in_peace: bool) -> Result<(), TaskError> {
         let timeout = self.context.settings.offset_flush_timeout.min(Duration::from_secs(60));
         let flushed = self.producer.flush(timeout).await;
         if let Err(error) = &flushed {
@@ -332,7 +361,9 @@ impl Running {
             self.in_flight.acknowledged(self.producer.acknowledged());
         }
         self.commit().await;
-        self.task.stop().await
+        let stopped = self.task.stop().await;
+        self.signals.close().await;
+        stopped
     }
 }
 
@@ -341,7 +372,7 @@ fn class_of(stage: Stage, classes: &[String; 3]) -> &str {
         Stage::KeyConverter => &classes[0],
         Stage::ValueConverter => &classes[1],
         Stage::HeaderConverter => &classes[2],
-        _ => "org.apache.kafka.clients.producer.KafkaProducer",
+        _ => WORKER_SOURCE_TASK,
     }
 }
 

@@ -4,6 +4,7 @@ mod cli; // what a person types
 mod doors; // broker, registry and REST API: opened in this order, closed in the other
 mod log; // where the log goes
 mod preflight; // what `tidegate preflight` prints
+mod dlq; // what `tidegate dlq` prints
 
 use std::process::ExitCode;
 
@@ -27,6 +28,13 @@ fn main() -> ExitCode {
     let ended = match arguments.command {
         cli::Command::Run { properties } => {
             runtime.block_on(doors::run(properties.as_deref())).map(|()| ExitCode::SUCCESS)
+        }
+        cli::Command::Dlq { url, json, verb } => {
+            let printed = runtime.block_on(dlq::run(&url, json, verb));
+            return printed.unwrap_or_else(|error| {
+                failed(&error);
+                ExitCode::from(2)
+            });
         }
         cli::Command::Preflight { connector, worker } => {
             let printed = runtime.block_on(preflight::run(&connector, worker.as_deref()));

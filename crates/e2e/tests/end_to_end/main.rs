@@ -10,5 +10,7 @@ mod idle; // databases in which nothing happens
 mod disk_full; // the embedded broker without space
 mod crash; // kill -9 at the worst moment
 mod servers; // servers that go and come back
+mod dead_letters; // records that a sink cannot take
+mod type_matrix; // all types in all modes
 mod scripts; // what users type and what their scripts do
 mod setup; // two databases, a worker, two connectors

@@ -25,6 +25,8 @@ use crate::states;
 const IDLE: Duration = Duration::from_millis(700);
 /// How long the records may take that were recorded: they are durable when reading begins.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long nothing may come of a snapshot for it to be done.
+const SNAPSHOT_IDLE: Duration = Duration::from_millis(1500);
 /// How long an offset may take.
 const OFFSET_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a task may take to show the state that it is in.
@@ -150,7 +152,7 @@ impl Case {
             return match word {
                 "start" => self.start(rig, &Map::new()).await,
                 "wait_streaming" => self.wait_streaming(rig).await,
-                "idle" => self.wait_confirmed(rig, client).await,
+                "idle" => self.wait_idle(rig, client).await,
                 "pause" | "resume" | "stop" => self.put(rig, word).await,
                 "restart" => {
                     let path = format!("/connectors/{}/restart?includeTasks=true", self.id());
@@ -170,7 +172,8 @@ impl Case {
             }
             "start" => self.start(rig, argument.as_object().unwrap_or(&Map::new())).await,
             // How many offset records there are depends on the flush interval; what they say is compared at the end.
-            "idle" | "wait_offsets" | "mark" | "mark_offsets" => self.wait_confirmed(rig, client).await,
+            "idle" => self.wait_idle(rig, client).await,
+            "wait_offsets" | "mark" | "mark_offsets" => self.wait_confirmed(rig, client).await,
             "note_slot" | "note_publication" => {
                 let mut noted = self.noted(client, word).await?;
                 noted["mark"] = argument.clone();
@@ -203,6 +206,26 @@ impl Case {
 
     pub fn has_offsets(&self) -> bool {
         self.dir.join("offsets.jsonl").exists()
+    }
+
+    /// A snapshot that was asked for goes on by itself: it is waited for until nothing more comes of it.
+    async fn wait_idle(&self, rig: &Rig, client: &Client) -> Result<()> {
+        self.wait_confirmed(rig, client).await?;
+        if self.option("signal.data.collection").is_empty() {
+            return Ok(());
+        }
+        let (deadline, mut last, mut since) = (Instant::now() + STEP_TIMEOUT, None, Instant::now());
+        while since.elapsed() < SNAPSHOT_IDLE && Instant::now() < deadline {
+            let query = "SELECT (SELECT count(*) FROM debezium_signal), (SELECT count(*) FROM pg_replication_slots \
+                         WHERE slot_name = $1 AND active)";
+            let row = client.query_one(query, &[&self.id()]).await?;
+            let seen: (i64, i64) = (row.get(0), row.get(1));
+            if last != Some(seen) || seen.1 == 0 {
+                (last, since) = (Some(seen), Instant::now());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        self.wait_confirmed(rig, client).await
     }
 
     /// Waits until everything that the server has written is durable in Kafka: the connector confirms no sooner. A

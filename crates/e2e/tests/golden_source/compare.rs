@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::case::{Case, Recorded, Seen};
 use crate::catalogue::Catalogue;
+use crate::counts;
 use crate::decided::{ALWAYS, OFFSETS, ONCE, Part, Place, settled};
 use crate::mask::masked;
 use crate::presence;
@@ -26,6 +27,9 @@ pub fn outcome(case: &Case, catalogue: &Catalogue, found: &Seen) -> Result<Outco
         && let Some(text) = first_of_states(case, found)
     {
         return Ok(Outcome::Different(text));
+    }
+    if counts::is_counted(case) {
+        return Ok(counts::outcome(case, &found.records));
     }
     let presence::Expected { mut records, mut rows } = presence::expected(recorded, catalogue);
     // As ours are read.

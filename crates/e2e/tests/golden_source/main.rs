@@ -10,6 +10,7 @@ mod catalogue; // what its tables are
 mod presence; // records that are meant to be missing
 mod decided; // differences in a record that are meant
 mod states; // ends that are meant to differ
+mod counts; // what records add up to
 mod compare; // the first difference
 
 use std::path::Path;
@@ -28,8 +29,9 @@ use case::Case;
 /// Connectors at once: more only wait for the two cores.
 const CASES_AT_ONCE: usize = 8;
 
-/// What this version answers for, of every version of the reference. Still to come: signals, and what follows them.
+/// What this version answers for, of every version of the reference.
 const DEFAULT_CASES: &[&str] = &[
+    "blocking_*",
     "column_*",
     "converters_*",
     "copy_*",
@@ -39,6 +41,7 @@ const DEFAULT_CASES: &[&str] = &[
     "extended_*",
     "filter_*",
     "heartbeat",
+    "incremental_*",
     "initial_*",
     "key_*",
     "logical_*",
@@ -55,6 +58,7 @@ const DEFAULT_CASES: &[&str] = &[
     "schema_change",
     "seed_*",
     "server_*",
+    "signal_*",
     "skip_*",
     "slot_*",
     "snapshot_*",

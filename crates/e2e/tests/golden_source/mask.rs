@@ -61,6 +61,8 @@ pub fn masked(records: &[Recorded]) -> Vec<Recorded> {
     // Of a transaction that has an id by its own and by where its event lies, only that it has one is compared.
     let transaction = regex(r#""id":"\d+(:\d+)?""#);
     let notification = regex(r#""id":"[0-9a-f]{8}-[0-9a-f-]{27}""#);
+    let window = regex(r#""[0-9a-f]{8}-[0-9a-f-]{27}-(open|close)""#);
+    let window_data = regex(r#""data":"\{\\"openWindowTimestamp[^}]*\}""#);
     let stamp = regex(r#""timestamp":\d+"#);
     let message_id = regex(r#"io\.debezium[A-Za-z.]*\$LogicalDecodingMessageId@[0-9a-f]+"#);
     let times = regex(r#""((?:__source_|source_|_|__)?ts_(?:ms|us|ns)|__lsn)":\d+"#);
@@ -80,6 +82,8 @@ pub fn masked(records: &[Recorded]) -> Vec<Recorded> {
             format!("\"id\":\"#{}\"", if found.get(1).is_some() { ":#" } else { "" })
         });
         let text = notification.replace_all(&text, r#""id":"<id>""#);
+        let text = window.replace_all(&text, r#""<window>-$1""#);
+        let text = window_data.replace_all(&text, r#""data":"<times>""#);
         let text = stamp.replace_all(&text, r#""timestamp":0"#);
         let text = message_id.replace_all(&text, "LOGICAL_DECODING_MESSAGE");
         sorted_collections(&regex(r#""xmin":\d+"#).replace_all(&text, r#""xmin":0"#))
@@ -89,6 +93,7 @@ pub fn masked(records: &[Recorded]) -> Vec<Recorded> {
         .map(|record| Recorded {
             headers: headers(&record.headers),
             key: record.key.as_deref().map(|key| {
+                let key = &*window.replace_all(key, r#""<window>-$1""#);
                 let is_made_up = ["TransactionMetadataKey", "NotificationKey"]
                     .iter()
                     .any(|name| key.contains(&format!("connector.common.{name}")));

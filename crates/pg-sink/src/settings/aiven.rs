@@ -48,7 +48,7 @@ fn insert_mode() -> Row {
         .display("Insert Mode")
         .recommended(INSERT_MODES)
         .doc(
-            "insert and multi: plain INSERT of many rows. upsert: INSERT … ON CONFLICT DO UPDATE. update: UPDATE of rows \
+            "insert and multi: plain INSERT of many rows. upsert: rows that exist are updated, others inserted. update: UPDATE of rows \
              that exist.",
         )
 }

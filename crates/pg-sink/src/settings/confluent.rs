@@ -92,7 +92,7 @@ fn writes() -> Vec<connect::settings::Row> {
             .width(Width::Medium)
             .display("Insert Mode")
             .recommended(INSERT_MODES)
-            .doc("insert: plain INSERT. upsert: INSERT … ON CONFLICT DO UPDATE. update: UPDATE of rows that exist."),
+            .doc("insert: plain INSERT. upsert: rows that exist are updated, others inserted. update: UPDATE of rows that exist."),
         row("batch.size")
             .int()
             .default("3000")

@@ -73,7 +73,7 @@ fn writes() -> Vec<Row> {
             .width(Width::Short)
             .display("The insertion mode to use")
             .recommended(INSERT_MODES)
-            .doc("insert: plain INSERT. upsert: INSERT … ON CONFLICT DO UPDATE. update: UPDATE of rows that exist."),
+            .doc("insert: plain INSERT. upsert: rows that exist are updated, others inserted. update: UPDATE of rows that exist."),
         row("delete.enabled")
             .boolean()
             .default("false")

@@ -15,6 +15,8 @@ use jiff::tz::TimeZone;
 use pg::ConnectSettings;
 use regex::Regex;
 
+use crate::values::BinaryText;
+
 /// Which connector's options apply, and its habits: Aiven's are Confluent's, and settings that were read know only two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flavour {
@@ -179,6 +181,8 @@ pub struct Settings {
     /// The same for dates.
     pub date_zone: Option<TimeZone>,
     pub timestamp_fields: TimestampFields,
+    /// The form of texts for columns of bytes; `None` leaves them to the server.
+    pub binary_text: Option<BinaryText>,
     /// Column for values that are a string; `None`: such values are errors.
     pub string_column: Option<String>,
     pub foreign_keys: ForeignKeys,

@@ -90,6 +90,7 @@ fn common(flavour: Flavour, resolved: &Resolved, connect: ConnectSettings) -> Se
         zone: None,
         date_zone: None,
         timestamp_fields: TimestampFields::default(),
+        binary_text: resolved.text("binary.handling.mode").and_then(crate::values::BinaryText::of),
         string_column: None,
         foreign_keys: match resolved.text("foreign.key.handling") {
             Some(text) if text.eq_ignore_ascii_case("replica") => ForeignKeys::Replica,

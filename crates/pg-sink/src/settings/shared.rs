@@ -39,6 +39,16 @@ pub fn rows() -> Vec<Row> {
             .display("Foreign key hold memory (bytes)")
             .doc("Memory for waiting changes; above it the partitions that hold much of it are not read further, and \
                   above four times as much none that holds any."),
+        row("binary.handling.mode")
+            .default("bytes")
+            .check(Validator::OneOfIgnoreCase(&["bytes", "hex", "base64", "base64-url-safe"]))
+            .importance(Importance::Low)
+            .group("Data Mapping", 100)
+            .width(Width::Short)
+            .display("Binary handling mode")
+            .recommended(&["bytes", "hex", "base64", "base64-url-safe"])
+            .doc("How texts for columns of type bytea are read: as the source connector's option of this name says that \
+                  it wrote them. bytes leaves texts to the server's own forms."),
     ]
 }
 

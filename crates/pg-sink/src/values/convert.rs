@@ -7,7 +7,7 @@ use pg::oid;
 use super::meaning::{Meaning, Origin};
 use super::temporal::{self, Moment, Unit};
 use super::text::TextForm;
-use super::{ValueError, Wire, json, numeric};
+use super::{BinaryText, ValueError, Wire, json, numeric};
 
 /// What a column is, as far as its values depend on it.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,12 +42,14 @@ pub enum Conversion {
     Float8,
     Text,
     Bytes,
+    BinaryText(BinaryText),
     Date(Option<TimeZone>),
     Time(Unit, Option<TimeZone>),
     /// `timestamp`, or `timestamptz` without a zone.
     Timestamp(Unit, Option<TimeZone>),
     /// Days as midnight.
     DateAsTimestamp(Option<TimeZone>),
+    IsoDate,
     ZonedTimestamp,
     Decimal {
         scale: i32,
@@ -71,20 +73,23 @@ pub enum JsonForm {
     Binary,
 }
 
-/// Zones for values without one; only Connect's own types are shifted.
+/// What values are taken for that do not say it themselves.
 #[derive(Clone, Debug, Default)]
-pub struct Zones {
+pub struct Reading {
+    /// Zones for values without one; only Connect's own types are shifted.
     pub time: Option<TimeZone>,
     pub date: Option<TimeZone>,
+    /// The form of texts for columns of bytes; `None` leaves them to the server.
+    pub binary_text: Option<BinaryText>,
 }
 
 /// Picks the conversion for a field and a column; `None` where a value of that kind has no form for that column.
-pub fn choose(schema: &Schema, meaning: &Meaning, target: &Target, zones: &Zones) -> Option<Chosen> {
+pub fn choose(schema: &Schema, meaning: &Meaning, target: &Target, reading: &Reading) -> Option<Chosen> {
     let wire = Wire::of(target.type_oid);
-    if let Some(conversion) = binary(schema, meaning, wire, zones) {
+    if let Some(conversion) = binary(schema, meaning, wire, reading) {
         return Some(Chosen { conversion, wire, cast: None });
     }
-    let form = TextForm::of(schema, meaning, target, zones)?;
+    let form = TextForm::of(schema, meaning, target, reading)?;
     let is_text = matches!(target.type_oid, oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME);
     // Assignment to varchar(n) and its kin refuses what does not fit; a cast would cut it off.
     let cast = (!is_text).then(|| target.type_name.clone());
@@ -92,9 +97,9 @@ pub fn choose(schema: &Schema, meaning: &Meaning, target: &Target, zones: &Zones
     Some(Chosen { conversion, wire: Wire::Text, cast })
 }
 
-fn binary(schema: &Schema, meaning: &Meaning, wire: Wire, zones: &Zones) -> Option<Conversion> {
-    let time_zone = |origin: &Origin| if *origin == Origin::Connect { zones.time.clone() } else { None };
-    let date_zone = |origin: &Origin| if *origin == Origin::Connect { zones.date.clone() } else { None };
+fn binary(schema: &Schema, meaning: &Meaning, wire: Wire, reading: &Reading) -> Option<Conversion> {
+    let time_zone = |origin: &Origin| if *origin == Origin::Connect { reading.time.clone() } else { None };
+    let date_zone = |origin: &Origin| if *origin == Origin::Connect { reading.date.clone() } else { None };
     Some(match (meaning, wire) {
         (Meaning::Boolean, Wire::Bool) => Conversion::Boolean,
         (
@@ -115,6 +120,7 @@ fn binary(schema: &Schema, meaning: &Meaning, wire: Wire, zones: &Zones) -> Opti
         (Meaning::Integer(8 | 16), Wire::Float4) => Conversion::Float4,
         (Meaning::Integer(8 | 16 | 32), Wire::Float8) => Conversion::Float8,
         (Meaning::Bytes, Wire::Bytea) => Conversion::Bytes,
+        (Meaning::Text, Wire::Bytea) => Conversion::BinaryText(reading.binary_text?),
         (Meaning::Date(origin), Wire::Date) => Conversion::Date(date_zone(origin)),
         (Meaning::Date(origin), Wire::Timestamp | Wire::TimestampTz) => {
             Conversion::DateAsTimestamp(date_zone(origin))
@@ -124,6 +130,7 @@ fn binary(schema: &Schema, meaning: &Meaning, wire: Wire, zones: &Zones) -> Opti
             Conversion::Timestamp(*unit, time_zone(origin))
         }
         (Meaning::Timestamp(unit, _), Wire::TimestampTz) => Conversion::Timestamp(*unit, None),
+        (Meaning::IsoDate, Wire::Date) => Conversion::IsoDate,
         (Meaning::ZonedTimestamp, Wire::Timestamp | Wire::TimestampTz) => Conversion::ZonedTimestamp,
         (Meaning::Decimal { scale }, Wire::Numeric) => Conversion::Decimal { scale: *scale },
         (Meaning::VariableDecimal { scale, value }, Wire::Numeric) => {
@@ -170,6 +177,7 @@ impl Conversion {
             Self::Float4 => fixed(out, &single(value)?.to_be_bytes()),
             Self::Float8 => fixed(out, &double(value)?.to_be_bytes()),
             Self::Bytes => variable(out, bytes(value)?)?,
+            Self::BinaryText(form) => variable(out, &form.decode(string(value)?)?)?,
             Self::Date(zone) => fixed(out, &temporal::date(whole(value)?, zone.as_ref())?.to_be_bytes()),
             Self::Time(unit, zone) => {
                 fixed(out, &temporal::time_of_day(*unit, whole(value)?, zone.as_ref())?.to_be_bytes());
@@ -179,6 +187,11 @@ impl Conversion {
                     .checked_mul(temporal::DAY_MICROS)
                     .ok_or_else(|| ValueError::new("a date is outside of what PostgreSQL can hold"))?;
                 fixed(out, &Moment::At(micros).local(zone.as_ref()).binary()?.to_be_bytes());
+            }
+            Self::IsoDate => {
+                let days = temporal::parse_iso_date(string(value)?)
+                    .ok_or_else(|| ValueError::new("the text is not a day in ISO form"))?;
+                fixed(out, &temporal::date(days, None)?.to_be_bytes());
             }
             Self::ZonedTimestamp => {
                 let text = string(value)?;
@@ -332,7 +345,7 @@ mod tests {
 
     fn appended(schema: &Schema, target: &Target, value: &Value) -> Result<Vec<u8>, String> {
         let chosen =
-            choose(schema, &Meaning::of(schema), target, &Zones::default()).ok_or("no conversion")?;
+            choose(schema, &Meaning::of(schema), target, &Reading::default()).ok_or("no conversion")?;
         let mut out = vec![];
         chosen.conversion.append(value, &mut out).map_err(|error| error.to_string())?;
         Ok(out)
@@ -363,10 +376,11 @@ mod tests {
     fn everything_else_is_text_for_the_server() {
         let text = SchemaBuilder::string().build();
         let chosen =
-            choose(&text, &Meaning::of(&text), &target(oid::INET, "inet"), &Zones::default()).unwrap();
+            choose(&text, &Meaning::of(&text), &target(oid::INET, "inet"), &Reading::default()).unwrap();
         assert_eq!((chosen.wire, chosen.cast.as_deref()), (Wire::Text, Some("inet")));
         let chosen =
-            choose(&text, &Meaning::of(&text), &target(oid::VARCHAR, "varchar"), &Zones::default()).unwrap();
+            choose(&text, &Meaning::of(&text), &target(oid::VARCHAR, "varchar"), &Reading::default())
+                .unwrap();
         assert_eq!((chosen.wire, chosen.cast), (Wire::Text, None));
     }
 }

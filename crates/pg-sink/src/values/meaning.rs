@@ -21,6 +21,8 @@ pub enum Meaning {
     Date(Origin),
     Time(Unit, Origin),
     Timestamp(Unit, Origin),
+    /// ISO text of a day.
+    IsoDate,
     /// ISO text with an offset.
     ZonedTimestamp,
     ZonedTime,
@@ -115,6 +117,7 @@ fn integer64(schema: &Schema) -> Meaning {
 fn string(schema: &Schema) -> Meaning {
     match schema.name() {
         Some(debezium::ZONED_TIMESTAMP | debezium::ISO_TIMESTAMP) => Meaning::ZonedTimestamp,
+        Some(debezium::ISO_DATE) => Meaning::IsoDate,
         Some(debezium::ZONED_TIME) => Meaning::ZonedTime,
         Some(debezium::JSON) => Meaning::Json,
         Some(debezium::UUID) => Meaning::Uuid,

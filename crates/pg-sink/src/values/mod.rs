@@ -9,11 +9,13 @@ mod numeric; // exact numbers
 mod temporal; // days, times, instants
 mod meaning; // what a schema says that a value is
 mod wire; // parameter types
+mod binary_text; // bytes that travel as text
 mod text; // the text of a value
 mod json; // containers as JSON
 mod convert; // meaning + column -> conversion
 
-pub use convert::{Conversion, Target, Zones, choose};
+pub use binary_text::BinaryText;
+pub use convert::{Conversion, Reading, Target, choose};
 pub use meaning::Meaning;
 pub use temporal::Unit;
 pub use wire::Wire;
@@ -41,12 +43,29 @@ impl fmt::Display for ValueError {
 /// What Debezium writes for a column whose value PostgreSQL did not log.
 pub const UNAVAILABLE: &str = "__debezium_unavailable_value";
 
+/// The same in the form that Debezium gives it for `hstore` as JSON, and for arrays of `uuid`.
+const UNAVAILABLE_HSTORE: &str = r#"{"__debezium_unavailable_value":"__debezium_unavailable_value"}"#;
+const UNAVAILABLE_UUID: &str = "b68a35a7-17ad-35b3-af2a-ae46edb4545a";
+
 /// Whether the value says that the column was not changed and not sent.
 pub fn is_unavailable(value: &Value) -> bool {
     match value {
-        Value::String(text) => text.as_str() == UNAVAILABLE,
+        Value::String(text) => match text.len() {
+            length if length == UNAVAILABLE.len() => text.as_str() == UNAVAILABLE,
+            length if length == UNAVAILABLE_HSTORE.len() => text.as_str() == UNAVAILABLE_HSTORE,
+            _ => false,
+        },
         Value::Bytes(bytes) => bytes.as_slice() == UNAVAILABLE.as_bytes(),
-        Value::Array(items) => matches!(&**items, [only] if is_unavailable(only)),
+        Value::Array(items) => match &**items {
+            [Value::String(text)] => matches!(text.as_str(), UNAVAILABLE | UNAVAILABLE_UUID),
+            [only] => is_unavailable(only),
+            // Of numbers: one for each byte.
+            many if many.len() == UNAVAILABLE.len() => many
+                .iter()
+                .zip(UNAVAILABLE.bytes())
+                .all(|(item, byte)| item.as_i64() == Some(i64::from(byte))),
+            _ => false,
+        },
         Value::Map(entries) => matches!(&**entries, [(key, _)] if is_unavailable(key)),
         _ => false,
     }
@@ -65,7 +84,7 @@ pub fn text_of(
     };
     let target =
         Target { type_oid, type_name: String::new(), typmod: -1, element_oid: None, delimiter: b',' };
-    let form = text::TextForm::of(schema, meaning, &target, &Zones::default())
+    let form = text::TextForm::of(schema, meaning, &target, &Reading::default())
         .ok_or_else(|| ValueError::new("it has no text"))?;
     let mut out = vec![];
     form.put(value, &mut out)?;
@@ -77,4 +96,37 @@ pub fn text_of(
 pub enum NumberColumn {
     Yes,
     No,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_are_known_in_all_forms() {
+        let one = |value: Value| Value::Array(Box::new([value]));
+        let numbers = |make: fn(u8) -> Value| Value::Array(UNAVAILABLE.bytes().map(make).collect());
+        for value in [
+            Value::text(UNAVAILABLE),
+            Value::text(UNAVAILABLE_HSTORE),
+            Value::Bytes(UNAVAILABLE.as_bytes().to_vec().into()),
+            one(Value::text(UNAVAILABLE)),
+            one(Value::text(UNAVAILABLE_UUID)),
+            one(Value::Bytes(UNAVAILABLE.as_bytes().to_vec().into())),
+            numbers(|byte| Value::Int32(i32::from(byte))),
+            numbers(|byte| Value::Int64(i64::from(byte))),
+            Value::Map(Box::new([(Value::text(UNAVAILABLE), Value::text(UNAVAILABLE))])),
+        ] {
+            assert!(is_unavailable(&value), "{value:?}");
+        }
+        for value in [
+            Value::Null,
+            Value::text(UNAVAILABLE_UUID),
+            one(Value::Int32(95)),
+            Value::Array((0..28).map(Value::Int32).collect()),
+            Value::Array(Box::new([])),
+        ] {
+            assert!(!is_unavailable(&value), "{value:?}");
+        }
+    }
 }

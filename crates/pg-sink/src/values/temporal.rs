@@ -25,8 +25,8 @@ const BEFORE_ALL: i64 = i64::MIN;
 const INFINITY_MICROS: i64 = 9_223_372_036_825_200_000;
 const MINUS_INFINITY_MICROS: i64 = -9_223_372_036_832_400_000;
 /// Debezium's days for `infinity` and `-infinity`.
-const INFINITY_DAYS: i64 = -2_147_472_693;
-const MINUS_INFINITY_DAYS: i64 = -2_147_472_692;
+const INFINITY_DAYS: i64 = -2_147_472_692;
+const MINUS_INFINITY_DAYS: i64 = -2_147_472_691;
 
 /// PostgreSQL's limits, as days and microseconds since its own epoch.
 const DAYS_MIN: i64 = -2_451_545;
@@ -228,14 +228,7 @@ pub fn parse_zoned(text: &str) -> Option<Moment> {
         _ => {}
     }
     let mut cursor = Cursor { rest: text.as_bytes() };
-    let negative = cursor.eat(b'-');
-    if !negative {
-        cursor.eat(b'+');
-    }
-    let year = cursor.digits(4, 7)?;
-    let year = if negative { -year } else { year };
-    let month = cursor.after(b'-')?.digits(2, 2).filter(|month| (1..=12).contains(month))?;
-    let day = cursor.after(b'-')?.digits(2, 2).filter(|day| (1..=31).contains(day))?;
+    let days = cursor.date()?;
     if !cursor.eat(b'T') && !cursor.eat(b' ') {
         return None;
     }
@@ -247,11 +240,23 @@ pub fn parse_zoned(text: &str) -> Option<Moment> {
         clock += cursor.fraction()?;
     }
     let offset = cursor.offset()?;
-    let days = days_of(year, month, day);
-    if civil(days) != (year, month, day) || !cursor.rest.is_empty() {
+    if !cursor.rest.is_empty() {
         return None;
     }
-    Some(Moment::At(days.checked_mul(DAY_MICROS)?.checked_add(clock - offset * 1_000_000)?))
+    Some(match days.checked_mul(DAY_MICROS)?.checked_add(clock - offset * 1_000_000)? {
+        // Debezium's ISO text has the infinities as the instants that stand for them.
+        INFINITY_MICROS => Moment::Infinity,
+        MINUS_INFINITY_MICROS => Moment::MinusInfinity,
+        micros => Moment::At(micros),
+    })
+}
+
+/// Reads Debezium's `2020-01-02Z`: days since 1970, the infinities as the days that stand for them.
+pub fn parse_iso_date(text: &str) -> Option<i64> {
+    let mut cursor = Cursor { rest: text.as_bytes() };
+    let days = cursor.date()?;
+    cursor.eat(b'Z');
+    cursor.rest.is_empty().then_some(days)
 }
 
 struct Cursor<'a> {
@@ -267,6 +272,20 @@ impl Cursor<'_> {
             }
             _ => false,
         }
+    }
+
+    /// `2020-01-02`; years of any length and sign (0 is 1 BC). Days since 1970.
+    fn date(&mut self) -> Option<i64> {
+        let negative = self.eat(b'-');
+        if !negative {
+            self.eat(b'+');
+        }
+        let year = self.digits(4, 7)?;
+        let year = if negative { -year } else { year };
+        let month = self.after(b'-')?.digits(2, 2).filter(|month| (1..=12).contains(month))?;
+        let day = self.after(b'-')?.digits(2, 2).filter(|day| (1..=31).contains(day))?;
+        let days = days_of(year, month, day);
+        (civil(days) == (year, month, day)).then_some(days)
     }
 
     fn after(&mut self, byte: u8) -> Option<&mut Self> {
@@ -334,9 +353,26 @@ mod tests {
         check("-4713-12-31T23:59:59.999999Z", "4714-12-31 23:59:59.999999 BC");
         check("+21016-11-04T06:51:30.123456Z", "21016-11-04 06:51:30.123456");
         check("infinity", "infinity");
+        check("+294247-01-09T04:00:25.2Z", "infinity");
         for text in ["", "2020", "2020-02-30T00:00:00Z", "2020-01-02T03:04:05x", "2020-01-02T03:04:05.Z", "x"]
         {
             assert_eq!(parse_zoned(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn iso_dates() {
+        let check = |text: &str, expected: &str| {
+            let mut out = vec![];
+            put_date_text(&mut out, parse_iso_date(text).expect("a date"), None);
+            assert_eq!(String::from_utf8(out).unwrap(), expected, "{text}");
+        };
+        check("2024-02-29Z", "2024-02-29");
+        check("-0043-03-15Z", "0044-03-15 BC");
+        check("-5877611-06-22Z", "infinity");
+        check("-5877611-06-23Z", "-infinity");
+        for text in ["", "2024-02-30Z", "2024-02-29T", "24-02-29Z"] {
+            assert_eq!(parse_iso_date(text), None, "{text}");
         }
     }
 

@@ -4,10 +4,10 @@ use connect::{Kind, Schema, Value};
 use jiff::tz::TimeZone;
 use pg::oid;
 
-use super::convert::{self, Target, Zones, mismatch, whole};
+use super::convert::{self, Reading, Target, mismatch, whole};
 use super::meaning::{Meaning, Origin};
 use super::temporal::{self, Moment, Unit};
-use super::{ValueError, json, numeric};
+use super::{BinaryText, ValueError, json, numeric};
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum TextForm {
@@ -20,7 +20,12 @@ pub enum TextForm {
     Float32,
     Float64,
     Hex,
+    BinaryText(BinaryText),
     Date(Option<TimeZone>),
+    /// A day in ISO text, as the server reads it: years before Christ and the infinities are written otherwise.
+    IsoDate,
+    /// The same of an instant.
+    IsoInstant,
     Time(Unit, Option<TimeZone>),
     Timestamp(Unit, Option<TimeZone>),
     /// An instant, with its zone.
@@ -37,9 +42,7 @@ pub enum TextForm {
         value: usize,
     },
     Microseconds,
-    Bits {
-        width: Option<usize>,
-    },
+    Bits(BitsWidth),
     Point {
         x: usize,
         y: usize,
@@ -53,16 +56,16 @@ pub enum TextForm {
         delimiter: u8,
     },
     Hstore,
+    /// An object of JSON text as hstore.
+    JsonHstore,
     Json(Schema),
 }
 
 impl TextForm {
     /// The form of a value with this meaning for this column; `None` where there is none.
-    pub fn of(schema: &Schema, meaning: &Meaning, target: &Target, zones: &Zones) -> Option<Self> {
-        let is_number = matches!(
-            target.element_oid.unwrap_or(target.type_oid),
-            oid::INT2 | oid::INT4 | oid::INT8 | oid::OID
-        );
+    pub fn of(schema: &Schema, meaning: &Meaning, target: &Target, reading: &Reading) -> Option<Self> {
+        let base_oid = target.element_oid.unwrap_or(target.type_oid);
+        let is_number = matches!(base_oid, oid::INT2 | oid::INT4 | oid::INT8 | oid::OID);
         let zone = |origin: &Origin, zone: &Option<TimeZone>| match origin {
             Origin::Connect => zone.clone(),
             Origin::Debezium => None,
@@ -75,27 +78,32 @@ impl TextForm {
             Meaning::Float32 => Self::Float32,
             Meaning::Float64 => Self::Float64,
             Meaning::Bytes => Self::Hex,
-            Meaning::Date(origin) => Self::Date(zone(origin, &zones.date)),
-            Meaning::Time(unit, origin) => Self::Time(*unit, zone(origin, &zones.time)),
-            Meaning::Timestamp(unit, _)
-                if target.element_oid.unwrap_or(target.type_oid) == oid::TIMESTAMPTZ =>
-            {
-                Self::Instant(*unit)
-            }
-            Meaning::Timestamp(unit, origin) => Self::Timestamp(*unit, zone(origin, &zones.time)),
+            Meaning::Date(origin) => Self::Date(zone(origin, &reading.date)),
+            Meaning::Time(unit, origin) => Self::Time(*unit, zone(origin, &reading.time)),
+            Meaning::Timestamp(unit, _) if base_oid == oid::TIMESTAMPTZ => Self::Instant(*unit),
+            Meaning::Timestamp(unit, origin) => Self::Timestamp(*unit, zone(origin, &reading.time)),
             Meaning::Decimal { scale } if is_number => Self::ShortDecimal { scale: *scale },
             Meaning::Decimal { scale } => Self::Decimal { scale: *scale },
             Meaning::VariableDecimal { scale, value } => {
                 Self::VariableDecimal { scale: *scale, value: *value }
             }
             Meaning::Duration => Self::Microseconds,
-            Meaning::Bits { length } => Self::Bits { width: bits_width(*length, target) },
+            Meaning::Bits { length } => Self::Bits(BitsWidth::of(*length, target)),
             Meaning::Point { x, y } => Self::Point { x: *x, y: *y },
             Meaning::Geometry { wkb, srid } => Self::Geometry { wkb: *wkb, srid: *srid },
-            Meaning::Array(items) => Self::array(items, target, zones)?,
+            Meaning::Array(items) => Self::array(items, target, reading)?,
             Meaning::Map if target.type_name.ends_with("hstore") => Self::Hstore,
+            Meaning::Json if target.type_name.ends_with("hstore") => Self::JsonHstore,
             Meaning::Map | Meaning::Struct => return None,
+            Meaning::IsoDate if base_oid == oid::DATE => Self::IsoDate,
+            Meaning::ZonedTimestamp if matches!(base_oid, oid::TIMESTAMP | oid::TIMESTAMPTZ) => {
+                Self::IsoInstant
+            }
+            Meaning::Text if base_oid == oid::BYTEA => {
+                reading.binary_text.map_or(Self::Plain, Self::BinaryText)
+            }
             Meaning::Text
+            | Meaning::IsoDate
             | Meaning::ZonedTimestamp
             | Meaning::ZonedTime
             | Meaning::Json
@@ -108,7 +116,7 @@ impl TextForm {
         .filter(|_| !matches!(schema.kind(), Kind::Map { .. }) || target.type_name.ends_with("hstore"))
     }
 
-    fn array(items: &Schema, target: &Target, zones: &Zones) -> Option<Self> {
+    fn array(items: &Schema, target: &Target, reading: &Reading) -> Option<Self> {
         // Vectors of extensions are written like JSON arrays of numbers.
         if target.element_oid.is_none()
             && ["vector", "halfvec"].iter().any(|name| target.type_name.ends_with(name))
@@ -120,7 +128,7 @@ impl TextForm {
             Meaning::Struct | Meaning::Map if matches!(target.element_oid, Some(oid::JSON | oid::JSONB)) => {
                 Self::Json(items.clone())
             }
-            _ => Self::of(items, &meaning, target, zones)?,
+            _ => Self::of(items, &meaning, target, reading)?,
         };
         Some(Self::Array { element: Box::new(element), delimiter: target.delimiter })
     }
@@ -144,7 +152,18 @@ impl TextForm {
                 });
             }
             Self::Hex => put_hex(out, b"\\x", convert::bytes(value)?),
+            Self::BinaryText(form) => put_hex(out, b"\\x", &form.decode(convert::string(value)?)?),
             Self::Date(zone) => temporal::put_date_text(out, whole(value)?, zone.as_ref()),
+            Self::IsoDate => {
+                let days = temporal::parse_iso_date(convert::string(value)?)
+                    .ok_or_else(|| mismatch("a day in ISO form"))?;
+                temporal::put_date_text(out, days, None);
+            }
+            Self::IsoInstant => {
+                let moment = temporal::parse_zoned(convert::string(value)?)
+                    .ok_or_else(|| mismatch("a point in time with a zone"))?;
+                put_instant(out, moment);
+            }
             Self::Time(unit, zone) => {
                 temporal::put_clock(out, temporal::time_of_day(*unit, whole(value)?, zone.as_ref())?);
             }
@@ -165,7 +184,7 @@ impl TextForm {
                 out.extend_from_slice(itoa::Buffer::new().format(whole(value)?).as_bytes());
                 out.extend_from_slice(b" microseconds");
             }
-            Self::Bits { width } => put_bits(out, value, *width)?,
+            Self::Bits(width) => put_bits(out, value, *width)?,
             _ => return self.put_container(value, out),
         }
         Ok(())
@@ -182,6 +201,7 @@ impl TextForm {
             Self::Geometry { wkb, srid } => put_geometry(out, value, *wkb, *srid)?,
             Self::Array { element, delimiter } => put_array(out, value, element, *delimiter)?,
             Self::Hstore => put_hstore(out, value)?,
+            Self::JsonHstore => put_json_as_hstore(out, convert::string(value)?)?,
             Self::Json(schema) => json::put(out, schema, value)?,
             _ => unreachable!("the plain forms were appended before"),
         }
@@ -189,11 +209,30 @@ impl TextForm {
     }
 }
 
-/// `bit(n)` wants exactly n digits; of `bit varying` the record knows only the limit.
-fn bits_width(length: Option<usize>, target: &Target) -> Option<usize> {
-    match target.type_oid {
-        oid::BIT if target.typmod > 0 => usize::try_from(target.typmod).ok(),
-        _ => length,
+/// How many digits a bit string has: the bytes of a record say it only up to eight, and not at all where all are 0.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum BitsWidth {
+    /// `bit(n)` wants exactly n.
+    Exact(usize),
+    /// Of `bit varying` the record knows the limit at most.
+    Limit(Option<usize>),
+}
+
+impl BitsWidth {
+    fn of(length: Option<usize>, target: &Target) -> Self {
+        match target.type_oid {
+            oid::BIT => Self::Exact(usize::try_from(target.typmod).ok().filter(|n| *n > 0).unwrap_or(1)),
+            _ => Self::Limit(length),
+        }
+    }
+
+    /// Digits for so many bits of data.
+    fn digits(self, available: usize) -> usize {
+        match self {
+            Self::Exact(width) => width,
+            // A limit far above the data is no width.
+            Self::Limit(limit) => limit.filter(|limit| *limit < available + 8).unwrap_or(available),
+        }
     }
 }
 
@@ -241,11 +280,10 @@ fn drop_zeros(out: &mut Vec<u8>, scale: i32) {
 }
 
 /// Debezium sends bits with the lowest byte first; PostgreSQL writes the highest bit first.
-fn put_bits(out: &mut Vec<u8>, value: &Value, width: Option<usize>) -> Result<(), ValueError> {
+fn put_bits(out: &mut Vec<u8>, value: &Value, width: BitsWidth) -> Result<(), ValueError> {
     let bytes = convert::bytes(value)?;
     let available = bytes.len() * 8;
-    // A limit far above the data is `bit varying` without one.
-    let width = width.filter(|width| *width < available + 8).unwrap_or(available);
+    let width = width.digits(available);
     if (width..available).any(|bit| bytes[bit / 8] >> (bit % 8) & 1 == 1) {
         return Err(ValueError::new(format!("the value has more than {width} bits")));
     }
@@ -307,16 +345,37 @@ fn put_hstore(out: &mut Vec<u8>, value: &Value) -> Result<(), ValueError> {
         if index > 0 {
             out.push(b',');
         }
-        let start = out.len();
-        out.extend_from_slice(convert::string(key)?.as_bytes());
-        quote(out, start);
+        put_quoted(out, convert::string(key)?);
         out.extend_from_slice(b"=>");
         if value.is_null() {
             out.extend_from_slice(b"NULL");
         } else {
-            let start = out.len();
-            out.extend_from_slice(convert::string(value)?.as_bytes());
-            quote(out, start);
+            put_quoted(out, convert::string(value)?);
+        }
+    }
+    Ok(())
+}
+
+fn put_quoted(out: &mut Vec<u8>, text: &str) {
+    let start = out.len();
+    out.extend_from_slice(text.as_bytes());
+    quote(out, start);
+}
+
+/// Debezium writes `hstore` as an object of texts and nulls; what is neither is kept as its JSON.
+fn put_json_as_hstore(out: &mut Vec<u8>, text: &str) -> Result<(), ValueError> {
+    let object: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(text).map_err(|_| ValueError::new("the text is not a JSON object"))?;
+    for (index, (key, value)) in object.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        put_quoted(out, key);
+        out.extend_from_slice(b"=>");
+        match value {
+            serde_json::Value::Null => out.extend_from_slice(b"NULL"),
+            serde_json::Value::String(text) => put_quoted(out, text),
+            other => put_quoted(out, &other.to_string()),
         }
     }
     Ok(())
@@ -332,7 +391,7 @@ mod tests {
     }
 
     fn check(schema: Schema, target: &Target, value: Value, expected: &str) {
-        let form = TextForm::of(&schema, &Meaning::of(&schema), target, &Zones::default()).unwrap();
+        let form = TextForm::of(&schema, &Meaning::of(&schema), target, &Reading::default()).unwrap();
         let mut out = vec![];
         form.put(&value, &mut out).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), expected);
@@ -356,12 +415,23 @@ mod tests {
     }
 
     #[test]
+    fn objects_as_hstore() {
+        let schema = SchemaBuilder::string().name("io.debezium.data.Json").build();
+        let target = Target { type_name: "public.hstore".to_owned(), ..target(90_000, None) };
+        let value = Value::text(r#"{"a":"1","b c":"d\"e\\","n":null,"x":[1]}"#);
+        check(schema.clone(), &target, value, r#""a"=>"1","b c"=>"d\"e\\","n"=>NULL,"x"=>"[1]""#);
+        check(schema, &target, Value::text("{}"), "");
+    }
+
+    #[test]
     fn bits() {
         let schema = |length: &str| {
             SchemaBuilder::bytes().name("io.debezium.data.Bits").parameter("length", length).build()
         };
         let value = || Value::Bytes(vec![3, 1].into());
-        check(schema("10"), &target(oid::BIT, None), value(), "0100000011");
+        let ten = Target { typmod: 10, ..target(oid::BIT, None) };
+        check(schema("10"), &ten, value(), "0100000011");
+        check(schema("10"), &ten, Value::Bytes(vec![].into()), "0000000000");
         check(schema("2147483647"), &target(oid::VARBIT, None), value(), "0000000100000011");
     }
 

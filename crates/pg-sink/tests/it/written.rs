@@ -230,6 +230,60 @@ async fn generated_and_identity_columns() {
     assert_eq!(database.rows("t").await, [["5", "b", "bb"].map(|text| Some(text.to_owned()))]);
 }
 
+/// `char(n)` compares without the blanks at its end.
+#[tokio::test]
+async fn keys_with_blanks_at_their_end() {
+    let database = cluster().database().await;
+    database.run("CREATE TABLE t(id char(6) PRIMARY KEY, v text)").await;
+    let topic = Topic::new("t", &[("id", text()), ("v", text())]);
+    let mut feed = start(&database, Flavour::Confluent, &[]).await;
+    let row = |id: &str, v: &str| topic.upsert(vec![Value::text(id), Value::text(v)]);
+    feed.write(vec![row("a     ", "1"), row("b     ", "1"), row("c     ", "1")]).await;
+    feed.write(vec![row("b     ", "2"), row("c", "2"), topic.delete("a     ")]).await;
+    let rows = database.rows("t").await;
+    assert_eq!(rows, [["b", "2"], ["c", "2"]].map(|row| row.map(|text| Some(text.to_owned()))));
+}
+
+/// The row is not there when the statement looks for it, and is there when it inserts.
+#[tokio::test]
+async fn a_key_that_another_session_inserts_meanwhile() {
+    let database = cluster().database().await;
+    database.run("CREATE TABLE t(id int PRIMARY KEY, v text); INSERT INTO t VALUES (0, 'old')").await;
+    let topic = Topic::new("t", &[("id", int()), ("v", text())]);
+    let mut feed = start(&database, Flavour::Confluent, &[]).await;
+    database.run("BEGIN; INSERT INTO t VALUES (3, 'theirs')").await;
+    feed.put((0..9).map(|id| topic.upsert(vec![id.into(), Value::text("ours")])).collect()).await.unwrap();
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while database.client.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        tokio::task::yield_now().await;
+    }
+    database.run("COMMIT").await;
+    feed.flush().await.unwrap();
+    assert!(feed.rejected.is_empty());
+    let rows = database.rows("t").await;
+    assert_eq!(rows.iter().filter(|row| row[1].as_deref() == Some("ours")).count(), 9);
+}
+
+/// A user's trigger sees each upserted row as inserted first, as with the reference.
+#[tokio::test]
+async fn triggers_see_inserts() {
+    let database = cluster().database().await;
+    database
+        .run(
+            "CREATE TABLE t(id int PRIMARY KEY, v text, seen text); \
+             CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+                 NEW.seen = coalesce(NEW.seen, '') || lower(TG_OP); RETURN NEW; END $$; \
+             CREATE TRIGGER see BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION see()",
+        )
+        .await;
+    let topic = Topic::new("t", &[("id", int()), ("v", text()), ("seen", text())]);
+    let mut feed = start(&database, Flavour::Confluent, &[]).await;
+    for v in ["a", "b"] {
+        feed.write(vec![topic.upsert(vec![1.into(), Value::text(v), Value::text(v)])]).await;
+    }
+    assert_eq!(database.rows("t").await, [["1", "b", "binsert"].map(|text| Some(text.to_owned()))]);
+}
+
 #[tokio::test]
 async fn partitioned_tables_and_views() {
     let database = cluster().database().await;

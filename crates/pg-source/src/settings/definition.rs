@@ -257,7 +257,7 @@ fn connector() -> Vec<Row> {
         row("retriable.restart.connector.wait.ms").long().default("10000").importance(Low).group(GROUP, 20).width(Medium).display("Retriable restart wait (ms)").doc("Retriable restart wait (ms).").standing(Accepted),
         row("query.fetch.size").int().default("0").group(GROUP, 21).width(Medium).display("Query fetch size").doc("Query fetch size.").standing(Accepted),
         row("errors.max.retries").int().default("-1").importance(Low).group(GROUP, 22).width(Medium).display("The maximum number of retries").doc("The maximum number of retries.").standing(Accepted),
-        row("incremental.snapshot.watermarking.strategy").default("INSERT_INSERT").importance(Low).group(GROUP, 23).width(Medium).display("Incremental snapshot watermarking strategy").recommended(&["insert_delete", "insert_insert"]).doc("Incremental snapshot watermarking strategy.").standing(Accepted),
+        row("incremental.snapshot.watermarking.strategy").default("INSERT_INSERT").importance(Low).group(GROUP, 23).width(Medium).display("Incremental snapshot watermarking strategy").recommended(&["insert_delete", "insert_insert"]).doc("How the end of a chunk is written to the signal table: as a row more, or by deleting the row of its beginning."),
         row("internal.log.position.check.enable").boolean().default("true").group(GROUP, 24).width(Medium).display("Enable/Disable log position check").doc("Enable/Disable log position check.").standing(Accepted),
         row("internal.advanced.metrics.enable").boolean().default("false").group(GROUP, 25).width(Medium).display("Enable/Disable advance metrics").doc("Enable/Disable advance metrics.").standing(Accepted),
         row("connection.validation.timeout.ms").long().default("60000").importance(Low).group(GROUP, 26).width(Short).display("Connection validation timeout (ms)").doc("Connection validation timeout (ms).").standing(Accepted),
@@ -290,7 +290,7 @@ fn connector() -> Vec<Row> {
         row("schema.name.adjustment.mode").default("none").importance(Low).group(GROUP, 53).width(Medium).display("Schema Name Adjustment").recommended(&["none", "avro_unicode", "avro"]).doc("How names of schemas are made valid for Avro."),
         row("interval.handling.mode").default("numeric").importance(Low).group(GROUP, 54).width(Medium).display("Interval Handling").recommended(&["string", "numeric"]).doc("How intervals are written: in microseconds, or as ISO 8601."),
         row("schema.refresh.mode").default("columns_diff").group(GROUP, 55).width(Short).display("Schema refresh mode").recommended(&["columns_diff", "columns_diff_exclude_unchanged_toast"]).doc("Schema refresh mode.").standing(Accepted),
-        row("incremental.snapshot.chunk.size").int().default("1024").group(GROUP, 56).width(Medium).display("Incremental snapshot chunk size").doc("Incremental snapshot chunk size.").standing(Accepted),
+        row("incremental.snapshot.chunk.size").int().default("1024").group(GROUP, 56).width(Medium).display("Incremental snapshot chunk size").doc("Most rows that an incremental snapshot reads at once."),
         row("unavailable.value.placeholder").default("__debezium_unavailable_value").group(GROUP, 57).width(Medium).display("Unavailable value placeholder").doc("What stands for a value out of line that did not change and was not sent."),
         row("message.prefix.include.list").list().group(GROUP, 58).width(Long).display("Include Logical Decoding Message Prefixes").doc("Regular expressions of the prefixes of messages in the WAL to send."),
         row("message.prefix.exclude.list").list().group(GROUP, 59).width(Long).display("Exclude Logical Decoding Message Prefixes").doc("Regular expressions of the prefixes of messages in the WAL not to send."),
@@ -306,11 +306,11 @@ fn events() -> Vec<Row> {
         row("tombstones.on.delete").boolean().default("true").group(GROUP, 3).width(Short).display("Change the behaviour of Debezium with regards to delete operations").doc("Send a record without value after each delete."),
         row("heartbeat.interval.ms").int().default("0").group(GROUP, 4).width(Medium).display("Connector heartbeat interval (milli-seconds)").doc("Time between heartbeat records; 0 is none."),
         row("heartbeat.topics.prefix").default("__debezium-heartbeat").importance(Low).group(GROUP, 5).width(Medium).display("A prefix used for naming of heartbeat topics").doc("Older name of topic.heartbeat.prefix."),
-        row("signal.data.collection").list().group(GROUP, 6).width(Medium).display("Signaling data collection").doc("Signaling data collection.").standing(Refused),
-        row("signal.poll.interval.ms").long().default("5000").group(GROUP, 7).width(Short).display("Signal processor poll interval").doc("Signal processor poll interval.").standing(Accepted),
-        row("signal.enabled.channels").list().default("source").group(GROUP, 8).width(Long).display("Enabled channels names").doc("Enabled channels names.").standing(Refused),
+        row("signal.data.collection").list().group(GROUP, 6).width(Medium).display("Signaling data collection").doc("Table whose new rows are signals, as schema.table; it is captured whatever the filters say."),
+        row("signal.poll.interval.ms").long().default("5000").group(GROUP, 7).width(Short).display("Signal processor poll interval").doc("How often the file of signals is looked at."),
+        row("signal.enabled.channels").list().default("source").group(GROUP, 8).width(Long).display("Enabled channels names").doc("Where signals come from: source (the signal table), kafka, file."),
         row("topic.naming.strategy").class().default("io.debezium.schema.SchemaTopicNamingStrategy").group(GROUP, 9).width(Medium).display("Topic naming strategy class").doc("How topics are named: one of the classes that come with Debezium."),
-        row("notification.enabled.channels").list().group(GROUP, 10).width(Long).display("Enabled notification channels names").doc("Where notifications of the initial snapshot go: sink (a topic), log."),
+        row("notification.enabled.channels").list().group(GROUP, 10).width(Long).display("Enabled notification channels names").doc("Where notifications of snapshots go: sink (a topic), log."),
         row("notification.sink.topic.name").importance(High).group(GROUP, 11).width(Long).display("Notification topic name").doc("Topic of the channel sink."),
         row("transaction.metadata.factory").class().default("io.debezium.pipeline.txmetadata.DefaultTransactionMetadataFactory").importance(Low).group(GROUP, 12).width(Medium).display("Factory class to create transaction context & transaction struct maker classes").doc("Accepted with its default only."),
         row("custom.metric.tags").list().importance(Low).group(GROUP, 13).width(Medium).display("Customize metric tags").doc("Customize metric tags.").standing(Accepted),
@@ -397,8 +397,35 @@ fn unpublished() -> Vec<Row> {
         row("topic.key.field.replacement")
             .standing(Internal)
             .doc("With a regex naming strategy: what it becomes."),
-        row("read.only").boolean().default("false").standing(Internal),
-        row("incremental.snapshot.allow.schema.changes").boolean().default("false").standing(Internal),
+        row("read.only")
+            .boolean()
+            .default("false")
+            .standing(Internal)
+            .doc("Write nothing to the database: a chunk’s place in the stream is found by its position in the WAL."),
+        row("incremental.snapshot.allow.schema.changes")
+            .boolean()
+            .default("false")
+            .standing(Internal)
+            .doc("Accepted; tables may change while an incremental snapshot reads them."),
+        row("signal.file")
+            .default("file-signals.txt")
+            .standing(Internal)
+            .doc("File of signals: one JSON object in a line, taken out when its effect is durable."),
+        row("signal.kafka.topic")
+            .standing(Internal)
+            .doc("Topic of signals, of which partition 0 is read; default <topic.prefix>-signal."),
+        row("signal.kafka.bootstrap.servers")
+            .standing(Internal)
+            .doc("Brokers of that topic; required with the channel kafka."),
+        row("signal.kafka.groupId")
+            .default("kafka-signal")
+            .standing(Internal)
+            .doc("Group under which the place in that topic is kept."),
+        row("signal.kafka.poll.timeout.ms")
+            .int()
+            .default("100")
+            .standing(Internal)
+            .doc("Accepted; signals are taken as soon as they are there."),
         row("topic.transaction")
             .default("transaction")
             .standing(Internal)

@@ -6,11 +6,13 @@ mod rules; // what a value must be
 mod check_database; // what only the database can tell
 mod compat; // whose records are written
 mod modes; // options that decide together
+mod signals; // who may ask for what, and how
 mod typed; // the struct that everything else reads
 
 pub use compat::Compat;
 pub use definition::definition;
 pub use modes::{AfterSnapshot, Guardrail, LostPosition, SnapshotData};
+pub use signals::Watermarks;
 pub use typed::{
     AutocreateMode, BinaryMode, ConvertingFailure, DecimalMode, HstoreMode, IntervalMode, Mismatch,
     NameAdjustment, Operations, ProcessingFailure, Settings, TimeMode, ValueModes,
@@ -90,7 +92,8 @@ fn is_framework(key: &str) -> bool {
 
 /// Options whose names hold a parameter.
 fn is_family(key: &str) -> bool {
-    crate::column_mappers::parse(key).is_some() || key.starts_with("snapshot.select.statement.overrides.")
+    const PREFIXES: [&str; 2] = ["snapshot.select.statement.overrides.", "signal.consumer."];
+    crate::column_mappers::parse(key).is_some() || PREFIXES.iter().any(|prefix| key.starts_with(prefix))
 }
 
 /// [`validate`] in the form that the runtime's table of plugins holds.

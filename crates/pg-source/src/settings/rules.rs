@@ -88,6 +88,10 @@ const RULES: &[(&str, Rule)] = &[
     ("message.prefix.exclude.list", Rule::Instead("message.prefix.include.list")),
     ("column.propagate.source.type", Rule::Regexes),
     ("datatype.propagate.source.type", Rule::Regexes),
+    ("incremental.snapshot.chunk.size", Rule::Positive),
+    ("incremental.snapshot.watermarking.strategy", Rule::OneOf(&value_lists::WATERMARKS)),
+    ("signal.poll.interval.ms", Rule::Positive),
+    ("read.only", Rule::Boolean),
     ("guardrail.collections.max", Rule::NonNegative),
     ("guardrail.collections.limit.action", Rule::OneOf(&value_lists::GUARDRAIL)),
     ("message.key.columns", Rule::KeyColumns),
@@ -106,7 +110,6 @@ const RULES: &[(&str, Rule)] = &[
 
 /// Options that are not in Debezium's published table, change data, and are not there yet.
 const REFUSED_UNPUBLISHED: &[(&str, &str)] = &[
-    ("read.only", "false"),
     ("snapshot.custom.class", ""),
     ("database.connection.factory.class", ""),
     ("source.struct.version", "v2"),
@@ -130,6 +133,7 @@ pub fn resolve(definition: &Definition, properties: &Properties) -> Resolved {
     refuse(properties, &mut resolved);
     families(properties, &mut resolved);
     channels(&mut resolved);
+    signal_channels(properties, &mut resolved);
     naming(properties, &mut resolved);
     resolved
 }
@@ -298,6 +302,32 @@ fn channels(resolved: &mut Resolved) {
         let text = "The 'notification.sink.topic.name' value is invalid: Notification topic name must be provided when \
                     kafka notification channel is enabled";
         resolved.error("notification.sink.topic.name", text);
+    }
+}
+
+/// Channels of signals that are there, and what they need.
+fn signal_channels(properties: &Properties, resolved: &mut Resolved) {
+    let channels: Vec<String> = resolved.list("signal.enabled.channels").to_vec();
+    let given = |name: &str| properties.get(name).map(|text| text.trim()).filter(|text| !text.is_empty());
+    for channel in &channels {
+        if !["source", "kafka", "file"].iter().any(|name| channel.trim().eq_ignore_ascii_case(name)) {
+            let text = format!(
+                "The 'signal.enabled.channels' value is invalid: there is no channel {channel} here: use source, kafka or \
+                 file"
+            );
+            resolved.error("signal.enabled.channels", text);
+        }
+    }
+    let by_topic = channels.iter().any(|channel| channel.trim().eq_ignore_ascii_case("kafka"));
+    if by_topic && given("signal.kafka.bootstrap.servers").is_none() {
+        let text = "The 'signal.kafka.bootstrap.servers' value is invalid: A value is required with the signal channel kafka";
+        resolved.error("signal.kafka.bootstrap.servers", text);
+    }
+    let tables = given("signal.data.collection").unwrap_or_default();
+    if let Some(name) = tables.split(',').find(|name| !name.trim().is_empty() && !name.contains('.')) {
+        let text =
+            format!("The 'signal.data.collection' value is invalid: {name} is not of the form schema.table");
+        resolved.error("signal.data.collection", text);
     }
 }
 

@@ -8,6 +8,7 @@ use pg::{ConnectSettings, SslMode};
 
 use super::compat::Compat;
 use super::modes::{self, Guardrail, SnapshotMode};
+use super::signals::SignalSettings;
 use crate::column_mappers::ColumnMappers;
 use crate::filter::Filters;
 use crate::identities::{self, Identity};
@@ -64,6 +65,7 @@ pub struct Settings {
     pub key_columns: KeyColumns,
     pub identities: Vec<Identity>,
     pub notifications: Channels,
+    pub signals: SignalSettings,
     /// Most tables that may be captured, and whether more end the start.
     pub guardrail: Option<(usize, Guardrail)>,
 }
@@ -189,6 +191,7 @@ impl Settings {
         let skipped = resolved.list("skipped.operations");
         let skips = |letter: &str| skipped.iter().any(|one| one == letter);
         let heartbeat_interval = millis("heartbeat.interval.ms");
+        let signals = SignalSettings::new(properties, resolved);
         let plugin = lower("plugin.name");
         if plugin != "pgoutput" {
             tracing::warn!(plugin = %plugin, "pgoutput is used in place of the decoder that is configured or the default");
@@ -250,11 +253,12 @@ impl Settings {
             schema_names: modes::schema_names(properties, compat),
             field_names: modes::field_names(properties, resolved),
             values: value_modes(resolved, compat),
-            filters: Filters::new(properties, resolved)?,
+            filters: Filters::new(properties, resolved)?.with_always(signals.tables()),
             mappers: ColumnMappers::new(properties)?,
             key_columns: KeyColumns::new(text("message.key.columns").unwrap_or_default())?,
             identities: identities::parse(text("replica.identity.autoset.values").unwrap_or_default())?,
             notifications: modes::notifications(resolved),
+            signals,
             guardrail: modes::guardrail(resolved),
             topic_prefix: topics.prefix.clone(),
             topics,

@@ -61,6 +61,7 @@ pub static FACTORY: OneOf =
 pub static SOURCE_INFO: OneOf =
     OneOf { published: &["io.debezium.connector.postgresql.PostgresSourceInfoStructMaker"], also: &[] };
 pub static TRUNCATE: OneOf = OneOf { published: &["skip", "include"], also: &[] };
+pub static WATERMARKS: OneOf = OneOf { published: &["insert_delete", "insert_insert"], also: &[] };
 pub static GUARDRAIL: OneOf = OneOf { published: &["warn", "fail"], also: &[] };
 pub static MISMATCH: OneOf =
     OneOf { published: &["no_validation", "trust_offset", "trust_slot", "trust_greater_lsn"], also: &[] };

@@ -289,15 +289,15 @@ fn money(text: &[u8], scale: i32) -> Result<i128, ConversionFailure> {
     let digits = money_digits(text)?;
     let Ok(Numeric::Finite(digits)) = numeric::parse(&digits) else { return Err(NOT_A_NUMBER) };
     let own = digits.scale();
-    let all = digits.integer.iter().chain(digits.fraction);
-    // An amount has at most 19 digits, and the scale is limited by what fits.
-    let mut number = all.fold(0_i128, |sum, digit| sum * 10 + i128::from(digit - b'0'));
+    let mut all = digits.integer.iter().chain(digits.fraction);
+    let add = |sum: i128, digit: &u8| sum.checked_mul(10)?.checked_add(i128::from(digit - b'0'));
+    let mut number = all.try_fold(0_i128, add).ok_or(OUT_OF_RANGE)?;
     let power = |digits: i32| 10_i128.checked_pow(digits.unsigned_abs()).ok_or(OUT_OF_RANGE);
     if scale >= own {
         number = number.checked_mul(power(scale - own)?).ok_or(OUT_OF_RANGE)?;
     } else {
         let divisor = power(own - scale)?;
-        number = (number + divisor / 2) / divisor;
+        number = number.checked_add(divisor / 2).ok_or(OUT_OF_RANGE)? / divisor;
     }
     Ok(if digits.negative { -number } else { number })
 }
@@ -464,6 +464,15 @@ mod tests {
         check(&Decoder::Int32, "2147483648", Err("not an integer of 4 bytes"));
         check(&Decoder::Int16, "-32768", Ok(Value::Int16(i16::MIN)));
         check(&Decoder::Int32, "", Err("not an integer of 4 bytes"));
+    }
+
+    /// Found by fuzzing: the server's own amounts have 19 digits at most.
+    #[test]
+    fn amounts_that_do_not_fit_are_failures() {
+        let text = format!("${}", "5".repeat(44));
+        let money = Decoder::Money { scale: 2 };
+        check(&money, &text, Err(OUT_OF_RANGE.0));
+        check(&money, &format!("{}.005", "9".repeat(37)), Err(OUT_OF_RANGE.0));
     }
 
     #[test]

@@ -132,6 +132,10 @@ impl Source {
         }
     }
 
+    pub fn signal(&mut self, signal: connect::Signal) {
+        self.task().signal(signal);
+    }
+
     /// Killed: nothing is stopped in order.
     pub fn kill(&mut self) {
         self.task = None;

@@ -4,6 +4,7 @@
 use std::error::Error as _;
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use connect::TaskError;
@@ -32,6 +33,8 @@ pub struct DeadLetters {
     topic: Topic,
     settings: DeadLetterSettings,
     task: TaskId,
+    /// A record did not arrive. The producer counts it as done after that, so this must be remembered here.
+    is_broken: AtomicBool,
 }
 
 impl DeadLetters {
@@ -63,7 +66,13 @@ impl DeadLetters {
         let client_id = format!("connector-dlq-producer-{}-{}", task.connector, task.task);
         let producer = Producer::new(&clients.with([("client.id", client_id.as_str())])).map_err(failed)?;
         let topic = producer.topic(&settings.topic).map_err(failed)?;
-        Ok(Self { producer, topic, settings: settings.clone(), task: task.clone() })
+        Ok(Self {
+            producer,
+            topic,
+            settings: settings.clone(),
+            task: task.clone(),
+            is_broken: AtomicBool::new(false),
+        })
     }
 
     /// Hands one record over; [`DeadLetters::flush`] waits for it.
@@ -96,10 +105,10 @@ impl DeadLetters {
                 }
                 Err(error) if error.is_transient() => self.producer.changed().await,
                 Err(error) => {
-                    return Err(TaskError::halt(format!(
-                        "dead letter queue {}: {error}",
-                        self.settings.topic
-                    )));
+                    self.is_broken.store(true, Ordering::Release);
+                    let hint = "raise producer.override.max.request.size, and max.message.bytes of the topic";
+                    let message = format!("dead letter queue {}: {error}", self.settings.topic);
+                    return Err(TaskError::halt(message).with_hint(hint));
                 }
             }
         }
@@ -110,10 +119,15 @@ impl DeadLetters {
     /// # Errors
     /// One of them was not delivered.
     pub async fn flush(&self) -> Result<(), TaskError> {
-        self.producer
-            .flush(FLUSH_TIMEOUT)
-            .await
-            .map_err(|error| TaskError::retry(format!("dead letter queue {}: {error}", self.settings.topic)))
+        let topic = &self.settings.topic;
+        if self.is_broken.load(Ordering::Acquire) {
+            return Err(TaskError::retry(format!("dead letter queue {topic}: a record was not delivered")));
+        }
+        self.producer.flush(FLUSH_TIMEOUT).await.map_err(|error| {
+            self.is_broken.store(true, Ordering::Release);
+            let message = format!("dead letter queue {topic}: {error}");
+            if error.is_transient() { TaskError::retry(message) } else { TaskError::halt(message) }
+        })
     }
 
     fn context(

@@ -5,5 +5,5 @@ mod report;
 mod tolerance;
 
 pub use dead_letter::{Coordinates, DeadLetters, trace};
-pub use report::{Attempts, Failures};
+pub use report::{Attempts, Failed, Failures};
 pub use tolerance::Stage;

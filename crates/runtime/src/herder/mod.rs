@@ -4,6 +4,7 @@
 //! (`reconcile`) is the only owner of running tasks, and makes them what the topic says.
 
 mod api; // what the REST API asks for
+mod dead_letters_api; // what was refused, and sending it again
 mod config_log; // configurations and target states, in Connect's topic
 mod error; // how a request may fail
 mod offsets_api; // reading and changing offsets of a stopped connector
@@ -14,8 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kafka::{Admin, Producer, TopicSpec};
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, OnceCell, mpsc};
 
+use crate::dead_letters::Ledger;
 use crate::offsets::SourceOffsets;
 use crate::settings::{InternalTopic, WorkerSettings};
 use crate::status::StatusStore;
@@ -24,6 +26,7 @@ use reconcile::Command;
 
 pub use api::{ConnectorInfo, IncludeTasks, InitialState, OnlyFailed, RestartPlan, RestartScope, WorkerInfo};
 pub use config_log::{ConnectorConfig, TargetState};
+pub use dead_letters_api::{Force, ReplayRequest, Run, ShownLetter};
 pub use error::{ErrorKind, HerderError};
 pub use validate::{Answer, Validation};
 
@@ -46,6 +49,11 @@ struct Inner {
     commands: mpsc::Sender<Command>,
     /// One change at a time: what is checked before a write must hold when it is written.
     changes: Mutex<()>,
+    producer: Arc<Producer>,
+    /// What was replayed of dead letters; opened when somebody asks.
+    ledger: OnceCell<Arc<Ledger>>,
+    /// One replay at a time: what was not replayed when it was looked up must not be when it is sent.
+    replaying: Mutex<()>,
 }
 
 /// Requests that wait for the loop; it takes them all at once.
@@ -82,8 +90,17 @@ impl Herder {
         let context =
             Arc::new(TaskContext { settings, offsets: Arc::new(offsets?), status: Arc::new(status?) });
         let (commands, receiver) = mpsc::channel(COMMANDS_WAITING_MAX);
-        let inner =
-            Inner { context, configs: configs?, admin, cluster_id, commands, changes: Mutex::new(()) };
+        let inner = Inner {
+            context,
+            configs: configs?,
+            admin,
+            cluster_id,
+            commands,
+            changes: Mutex::new(()),
+            producer,
+            ledger: OnceCell::new(),
+            replaying: Mutex::new(()),
+        };
         let herder = Self(Arc::new(inner));
         let handle = tokio::spawn(reconcile::run(herder.clone(), receiver));
         Ok((herder, HerderLoop(handle)))

@@ -150,7 +150,19 @@ impl Herder {
                     common.error("topics", text);
                 }
             }
-            (None, Some(_)) => {}
+            (None, Some(regex)) => {
+                let dead_letters = given("errors.deadletterqueue.topic.name");
+                let matches = |topic: &&str| {
+                    regex::Regex::new(&format!("^(?:{regex})$")).is_ok_and(|regex| regex.is_match(topic))
+                };
+                if let Some(topic) = dead_letters.filter(matches) {
+                    let text = format!(
+                        "The DLQ topic '{topic}' may not be matched by the regex for the topics \
+                         ('topics.regex={regex}') consumed by the connector"
+                    );
+                    common.error("topics.regex", text);
+                }
+            }
         }
     }
 }

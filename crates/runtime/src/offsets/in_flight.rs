@@ -10,6 +10,8 @@ pub struct InFlight {
     waiting: VecDeque<(u64, SourcePosition)>,
     /// The newest position that is reached and not yet committed.
     reached: Option<SourcePosition>,
+    /// Its number.
+    number: u64,
 }
 
 impl InFlight {
@@ -25,8 +27,15 @@ impl InFlight {
     /// Everything up to message `number` is durable.
     pub fn acknowledged(&mut self, number: u64) {
         while self.waiting.front().is_some_and(|(last, _)| *last <= number) {
-            self.reached = self.waiting.pop_front().map(|(_, position)| position);
+            if let Some((number, position)) = self.waiting.pop_front() {
+                (self.reached, self.number) = (Some(position), number);
+            }
         }
+    }
+
+    /// Number of the last message before the newest position that was reached.
+    pub fn reached_number(&self) -> u64 {
+        self.number
     }
 
     /// A position that could not be committed: it is due again, unless a newer one is.
