@@ -22,7 +22,7 @@ pub use fate::{Fate, TaskError};
 pub use headers::{Header, Headers};
 pub use position::SourcePosition;
 pub use record::{Origin, RawMessage, Record, SourceBatch, TopicPartition};
-pub use signal::{Signal, SignalChannels};
 pub use schema::{Field, Kind, Schema, SchemaBuilder};
+pub use signal::{Signal, SignalChannels};
 pub use text::{Blob, Buffer, Text};
 pub use value::{Decimal, Value};

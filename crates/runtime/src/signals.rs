@@ -145,7 +145,8 @@ impl Topic {
             match event {
                 ConsumerEvent::Batch { messages, .. } => {
                     let Some(last) = messages.last().map(|message| message.offset) else { continue };
-                    let own = messages.iter().filter(|message| message.key.as_deref() == Some(self.key.as_bytes()));
+                    let own =
+                        messages.iter().filter(|message| message.key.as_deref() == Some(self.key.as_bytes()));
                     let signals = own.filter_map(|message| parse(message.value.as_deref()?)).collect();
                     return Received { signals, until: Until::Offset(last + 1) };
                 }
@@ -200,7 +201,9 @@ impl File {
         };
         match cut() {
             Ok(()) => self.taken = self.taken.saturating_sub(bytes),
-            Err(error) => tracing::warn!(path = %self.path.display(), %error, "the file of signals cannot be emptied"),
+            Err(error) => {
+                tracing::warn!(path = %self.path.display(), %error, "the file of signals cannot be emptied")
+            }
         }
     }
 }

@@ -42,7 +42,8 @@ pub fn outcome(case: &Case, found: &[Recorded]) -> Outcome {
             continue;
         }
         for op in CHANGES {
-            let (wanted, got) = (wanted["ops"][op].as_u64().unwrap_or(0), counts.ops.get(op).copied().unwrap_or(0));
+            let (wanted, got) =
+                (wanted["ops"][op].as_u64().unwrap_or(0), counts.ops.get(op).copied().unwrap_or(0));
             if wanted != got {
                 return Outcome::Different(format!("{topic}: {got} of {op} instead of {wanted}"));
             }
@@ -65,7 +66,8 @@ pub fn outcome(case: &Case, found: &[Recorded]) -> Outcome {
         return Outcome::Equal;
     }
     // The second snapshot is one of its own, and complete.
-    let second = topics.iter().find(|(topic, _)| topic.ends_with(".big_b")).map_or(0, |(_, counts)| counts.read.len());
+    let second =
+        topics.iter().find(|(topic, _)| topic.ends_with(".big_b")).map_or(0, |(_, counts)| counts.read.len());
     match second {
         2500 => Outcome::Decided(vec![STOPPED]),
         other => Outcome::Different(format!("{other} rows of big_b were read")),
