@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_postgres::Client;
 
-const STREAMS_WITHIN: Duration = Duration::from_secs(90);
+const STREAMS_WITHIN: Duration = Duration::from_secs(240);
 /// How long each works on the load.
 const STAY: Duration = Duration::from_secs(4);
 
