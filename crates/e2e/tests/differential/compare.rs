@@ -9,6 +9,9 @@ use serde_json::Value;
 /// Characters shown of a value.
 const SHOWN: usize = 300;
 
+/// What the options of a round choose from.
+const PLACEHOLDERS: [&str; 2] = ["__debezium_unavailable_value", "gone"];
+
 /// Whether records may come again, from an earlier one on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repeats {
@@ -29,6 +32,7 @@ pub fn difference(expected: &Records, seen: &Records, repeats: Repeats) -> Optio
 }
 
 fn of_topic(expected: &[Recorded], seen: &[Recorded], repeats: Repeats) -> Option<String> {
+    let masked = |record: &Recorded| masked(record, repeats);
     let (expected, seen): (Vec<_>, Vec<_>) =
         (expected.iter().map(masked).collect(), seen.iter().map(masked).collect());
     let mut at = 0;
@@ -98,6 +102,7 @@ fn path(wanted: &Value, got: &Value, at: String) -> Option<String> {
         }
         (Value::Number(one), Value::Number(other)) if one.is_f64() && one.as_f64() == other.as_f64() => None,
         _ if wanted == got => None,
+        (Value::String(one), Value::String(other)) if is_changed_placeholder(one, other) => None,
         _ => Some(format!(
             "differs at {at}:\n  expected {:.SHOWN$}\n  seen     {:.SHOWN$}",
             wanted.to_string(),
@@ -106,8 +111,15 @@ fn path(wanted: &Value, got: &Value, at: String) -> Option<String> {
     }
 }
 
+/// "the placeholder of a value that was not sent is cut and hashed as if it were the value" is a row of
+/// docs/compatibility.md: ours stays.
+fn is_changed_placeholder(wanted: &str, got: &str) -> bool {
+    let is_hash = wanted.len() == 64 && wanted.bytes().all(|byte| byte.is_ascii_hexdigit());
+    PLACEHOLDERS.contains(&got) && (is_hash || (wanted.len() == 7 && got.starts_with(wanted)))
+}
+
 /// When the connector worked on it, and the run.
-fn masked(record: &Recorded) -> Recorded {
+fn masked(record: &Recorded, repeats: Repeats) -> Recorded {
     static TIMES: LazyLock<Regex> = LazyLock::new(|| regex(r#""ts_(ms|us|ns)":\d+"#));
     static LAST: LazyLock<Regex> =
         LazyLock::new(|| regex(r#"("op":"[a-z]"),"ts_ms":\d+(,"ts_us":\d+,"ts_ns":\d+)?"#));
@@ -117,6 +129,7 @@ fn masked(record: &Recorded) -> Recorded {
         LazyLock::new(|| regex(r"[A-Za-z.]+\$LogicalDecodingMessageId@[0-9a-f]+"));
     // "truncation cuts a character in two" is a row of docs/compatibility.md: half of one is not there at all.
     static HALF: LazyLock<Regex> = LazyLock::new(|| regex(r#"\\u[dD][89abAB][0-9a-fA-F]{2}("|[^\\"])"#));
+    static COMMIT: LazyLock<Regex> = LazyLock::new(|| regex(r#""sequence":"\[(null|\\"\d+\\"),"#));
     let mut record = record.clone();
     for (name, value) in &mut record.headers {
         if name == "__debezium.context.runId" {
@@ -133,6 +146,10 @@ fn masked(record: &Recorded) -> Recorded {
         }
         if is_snapshot {
             *value = POINT.replace_all(value, "").into_owned();
+        }
+        // After a restart the commit before is the stored position, which of an idle database is a keep-alive's.
+        if repeats == Repeats::Allowed {
+            *value = COMMIT.replace(value, "\"sequence\":\"[#,").into_owned();
         }
         if HALF.is_match(value) {
             *value = HALF.replace_all(value, "$1").into_owned();

@@ -87,6 +87,7 @@ pub fn sink(name: &str, port: u16) -> Value {
         "connection.password": PASSWORD,
         "insert.mode": "upsert",
         "pk.mode": "record_key",
+        "replace.null.with.default": "false",
         "delete.enabled": "true",
         "value.converter": "org.apache.kafka.connect.json.JsonConverter",
         "value.converter.replace.null.with.default": "false",
