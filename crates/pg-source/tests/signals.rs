@@ -100,7 +100,7 @@ async fn until_completed(source: &mut Source) {
 /// Changes rows of `t` until the channel closes.
 async fn change_rows(session: pg::Session, mut stop: tokio::sync::oneshot::Receiver<()>) {
     let mut n = 0_i32;
-    while stop.try_recv().is_err() {
+    while stop.try_recv() == Err(tokio::sync::oneshot::error::TryRecvError::Empty) {
         n += 1;
         let id = (n * 37) % 300;
         let statement = format!(
