@@ -34,8 +34,8 @@ pub struct Reading {
     reading: chunk_reader::Reading,
     id: String,
     pub touched: Touched,
-    /// Transactions that were streamed before.
-    pub mark: usize,
+    /// The relation whose changes are noted in `touched`, and what was streamed before that began.
+    tracked: (u32, usize),
     /// It came.
     arrived: Option<Result<Outcome, NotRead>>,
     closed: Option<ClosedAt>,
@@ -85,11 +85,18 @@ pub enum Sent {
 }
 
 impl Work {
-    pub fn reading(reader: &Reader, request: Request, mark: usize) -> Self {
+    pub fn reading(reader: &Reader, request: Request) -> Self {
         let id = request.id.clone();
         let reading = reader.start(request);
         let touched = Touched::default();
-        Self::Reading(Box::new(Reading { reading, id, touched, mark, arrived: None, closed: None }))
+        Self::Reading(Box::new(Reading {
+            reading,
+            id,
+            touched,
+            tracked: (0, 0),
+            arrived: None,
+            closed: None,
+        }))
     }
 
     pub fn open(reading: Reading, chunk: Chunk, by_row: bool) -> Self {
@@ -147,6 +154,18 @@ fn ended() -> NotRead {
 }
 
 impl Reading {
+    /// A transaction begins: from here on changes of this relation are noted.
+    pub fn tracks(&mut self, relation: u32, mark: usize) {
+        if self.tracked.0 != relation {
+            self.tracked = (relation, mark);
+        }
+    }
+
+    /// Changes of the relation that were streamed before are not noted. `now` is the newest mark.
+    pub fn mark(&self, relation: u32, now: usize) -> usize {
+        if self.tracked.0 == relation { self.tracked.1 } else { now }
+    }
+
     /// What was read is not wanted; the rows in the signal table are written all the same.
     pub fn let_finish(self) {
         self.reading.task.let_finish();
