@@ -268,7 +268,7 @@ impl Signals {
     /// Sends rows until the batch is full or none is left.
     pub fn send(&mut self, records_max: usize, envelopes: &mut Envelopes, out: &mut Output) -> Sent {
         let Work::Sending(sending) = &mut self.work else { return Sent::All };
-        while let Some(row) = sending.rows.next() {
+        for row in sending.rows.by_ref() {
             let before = out.records.len();
             let after = connect::Value::Struct(row.values);
             let change = Change { op: Op::Read, key: row.key, before: connect::Value::Null, after };
