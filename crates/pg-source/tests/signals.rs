@@ -97,10 +97,10 @@ async fn until_completed(source: &mut Source) {
     }
 }
 
-/// Changes rows of `t` as fast as they go until the channel closes.
+/// Changes rows of `t` until the channel closes.
 async fn change_rows(session: pg::Session, mut stop: tokio::sync::oneshot::Receiver<()>) {
     let mut n = 0_i32;
-    while stop.try_recv().is_err() {
+    while stop.try_recv() == Err(tokio::sync::oneshot::error::TryRecvError::Empty) {
         n += 1;
         let id = (n * 37) % 300;
         let statement = format!(
@@ -113,6 +113,8 @@ async fn change_rows(session: pg::Session, mut stop: tokio::sync::oneshot::Recei
             (id + 50) % 300,
         );
         session.batch_execute(&statement).await.unwrap();
+        // The stream is to keep up: what is looked for is order, not load.
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 

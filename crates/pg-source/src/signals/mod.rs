@@ -181,6 +181,9 @@ impl Signals {
     /// A transaction begins.
     pub fn begin(&mut self, xid: i64) {
         let xid = xid as u32;
+        if let Work::Reading(reading) = &mut self.work {
+            reading.tracks(self.reader.relation(), self.recent.mark());
+        }
         self.recent.push(xid);
         self.follows = match &self.work {
             Work::Reading(_) => true,
@@ -356,7 +359,7 @@ impl Signals {
             last_key: self.queue.last_key.clone(),
             maximum_key: self.queue.maximum_key.clone(),
         };
-        self.work = Work::reading(&self.reader, request, self.recent.mark());
+        self.work = Work::reading(&self.reader, request);
         self.follows = true;
     }
 
@@ -385,7 +388,8 @@ impl Signals {
         };
         self.queue.rows += chunk.scanned;
         self.queue.maximum_key = Some(chunk.maximum_key.clone());
-        if reading.touched.overflowed(chunk.oid) || self.recent.misses(&chunk.seen, reading.mark) {
+        let mark = reading.mark(chunk.oid, self.recent.mark());
+        if reading.touched.overflowed(chunk.oid) || self.recent.misses(&chunk.seen, mark) {
             // Shortly after, whoever was not seen will be.
             self.queue.rows -= chunk.scanned;
             reading.let_finish();

@@ -34,8 +34,8 @@ pub struct Reading {
     reading: chunk_reader::Reading,
     id: String,
     pub touched: Touched,
-    /// Transactions that were streamed before.
-    pub mark: usize,
+    /// The relation whose changes are noted in `touched`, and what was streamed before that began.
+    tracked: (u32, usize),
     /// It came.
     arrived: Option<Result<Outcome, NotRead>>,
     closed: Option<ClosedAt>,
@@ -85,11 +85,18 @@ pub enum Sent {
 }
 
 impl Work {
-    pub fn reading(reader: &Reader, request: Request, mark: usize) -> Self {
+    pub fn reading(reader: &Reader, request: Request) -> Self {
         let id = request.id.clone();
         let reading = reader.start(request);
         let touched = Touched::default();
-        Self::Reading(Box::new(Reading { reading, id, touched, mark, arrived: None, closed: None }))
+        Self::Reading(Box::new(Reading {
+            reading,
+            id,
+            touched,
+            tracked: (0, 0),
+            arrived: None,
+            closed: None,
+        }))
     }
 
     pub fn open(reading: Reading, chunk: Chunk, by_row: bool) -> Self {
@@ -147,6 +154,18 @@ fn ended() -> NotRead {
 }
 
 impl Reading {
+    /// A transaction begins: from here on changes of this relation are noted.
+    pub fn tracks(&mut self, relation: u32, mark: usize) {
+        if self.tracked.0 != relation {
+            self.tracked = (relation, mark);
+        }
+    }
+
+    /// Changes of the relation that were streamed before are not noted. `now` is the newest mark.
+    pub fn mark(&self, relation: u32, now: usize) -> usize {
+        if self.tracked.0 == relation { self.tracked.1 } else { now }
+    }
+
     /// What was read is not wanted; the rows in the signal table are written all the same.
     pub fn let_finish(self) {
         self.reading.task.let_finish();
@@ -249,7 +268,7 @@ impl Signals {
     /// Sends rows until the batch is full or none is left.
     pub fn send(&mut self, records_max: usize, envelopes: &mut Envelopes, out: &mut Output) -> Sent {
         let Work::Sending(sending) = &mut self.work else { return Sent::All };
-        while let Some(row) = sending.rows.next() {
+        for row in sending.rows.by_ref() {
             let before = out.records.len();
             let after = connect::Value::Struct(row.values);
             let change = Change { op: Op::Read, key: row.key, before: connect::Value::Null, after };

@@ -56,8 +56,11 @@ mod oid {
 mod tests {
     use super::*;
 
+    /// Name, columns, hex behind the beginning.
+    type Vector = (&'static str, &'static [(u32, Option<&'static str>)], &'static str);
+
     /// As Java 17 wrote them.
-    const VECTORS: &[(&str, &[(u32, Option<&str>)], &str)] = &[
+    const VECTORS: &[Vector] = &[
         (
             "one",
             &[(oid::INT4, Some("5"))],
