@@ -132,18 +132,18 @@ const COLUMNS: &[Column] = &[
 
 /// Columns whose values lie outside of their rows, and a large value for each.
 const LARGE: &[(&str, &str, &str)] = &[
-    ("big_text", "text", "repeat('big', 20000)"),
-    ("big_varchar", "varchar", "repeat('big', 20000)"),
-    ("big_json", "json", "to_json(repeat('big', 20000))"),
-    ("big_jsonb", "jsonb", "to_jsonb(repeat('big', 20000))"),
-    ("big_xml", "xml", "('<a>' || repeat('big', 20000) || '</a>')::xml"),
-    ("big_bytea", "bytea", "decode(repeat('0102ff', 20000), 'hex')"),
-    ("big_texts", "text[]", "array_fill('big'::text, ARRAY[10000])"),
-    ("big_ints", "int[]", "array_fill(7, ARRAY[10000])"),
-    ("big_longs", "bigint[]", "array_fill(7::bigint, ARRAY[10000])"),
-    ("big_uuids", "uuid[]", "array_fill('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid, ARRAY[2000])"),
-    ("big_dates", "date[]", "array_fill('2024-02-29'::date, ARRAY[10000])"),
-    ("big_hstore", "hstore", "hstore('k', repeat('big', 20000))"),
+    ("big_text", "text", "repeat('big', 4000)"),
+    ("big_varchar", "varchar", "repeat('big', 4000)"),
+    ("big_json", "json", "to_json(repeat('big', 4000))"),
+    ("big_jsonb", "jsonb", "to_jsonb(repeat('big', 4000))"),
+    ("big_xml", "xml", "('<a>' || repeat('big', 4000) || '</a>')::xml"),
+    ("big_bytea", "bytea", "decode(repeat('0102ff', 4000), 'hex')"),
+    ("big_texts", "text[]", "array_fill('big'::text, ARRAY[2000])"),
+    ("big_ints", "int[]", "array_fill(7, ARRAY[2000])"),
+    ("big_longs", "bigint[]", "array_fill(7::bigint, ARRAY[2000])"),
+    ("big_uuids", "uuid[]", "array_fill('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid, ARRAY[400])"),
+    ("big_dates", "date[]", "array_fill('2024-02-29'::date, ARRAY[2000])"),
+    ("big_hstore", "hstore", "hstore('k', repeat('big', 4000))"),
 ];
 
 struct Case {
@@ -298,7 +298,7 @@ async fn every_type_in_every_mode(kind: Kind) -> Result<()> {
         differences.extend(compare(&rig.source, sink, case).await?);
     }
     if !differences.is_empty() {
-        bail!("{} differences:\n{}\n{}", differences.len(), differences.join("\n"), rig.worker.log_text());
+        bail!("{} differences:\n{}", differences.len(), differences.join("\n"));
     }
     rig.nothing_was_rejected().await
 }
