@@ -42,6 +42,10 @@ struct Reading {
 }
 
 /// What became of a message.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "returned and taken apart at once; a box would be an allocation per record"
+)]
 enum Decoded {
     Record(Record),
     /// Dropped by a transform, or skipped because of an error.

@@ -163,7 +163,7 @@ pub mod tests {
         })
     }
 
-    pub fn context<'a>(values: [Option<&'a str>; 10]) -> Vec<(&'static str, Option<&'a str>)> {
+    pub fn context(values: [Option<&str>; 10]) -> Vec<(&'static str, Option<&str>)> {
         CONTEXT.into_iter().zip(values).collect()
     }
 
