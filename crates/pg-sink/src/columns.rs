@@ -420,6 +420,7 @@ fn is_toastable(slot: &Slot) -> bool {
             slot.conversion,
             Conversion::Text
                 | Conversion::Bytes
+                | Conversion::BinaryText(_)
                 | Conversion::Jsonb
                 | Conversion::Json(..)
                 | Conversion::AsText(_)

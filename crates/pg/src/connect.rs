@@ -37,11 +37,50 @@ impl SslMode {
     }
 }
 
+/// Which of several hosts is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ServerRole {
+    #[default]
+    Any,
+    Primary,
+    Secondary,
+    /// A primary where there is one, else any.
+    PreferPrimary,
+    PreferSecondary,
+}
+
+impl ServerRole {
+    /// By the name that PostgreSQL's JDBC driver has for it.
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "any" => Self::Any,
+            "primary" | "master" => Self::Primary,
+            "secondary" | "slave" => Self::Secondary,
+            "preferPrimary" => Self::PreferPrimary,
+            "preferSecondary" | "preferSlave" => Self::PreferSecondary,
+            _ => return None,
+        })
+    }
+
+    /// What is looked for, one after the other.
+    fn rounds(self) -> &'static [Self] {
+        match self {
+            Self::Any => &[Self::Any],
+            Self::Primary => &[Self::Primary],
+            Self::Secondary => &[Self::Secondary],
+            Self::PreferPrimary => &[Self::Primary, Self::Any],
+            Self::PreferSecondary => &[Self::Secondary, Self::Any],
+        }
+    }
+}
+
 /// Where a server is and how to log in.
 #[derive(Clone, Debug)]
 pub struct ConnectSettings {
     /// Tried in order.
     pub hosts: Vec<(String, u16)>,
+    /// Which of them is wanted.
+    pub role: ServerRole,
     pub user: String,
     /// Without one, `passfile` is asked.
     pub password: Option<String>,
@@ -70,6 +109,7 @@ impl Default for ConnectSettings {
     fn default() -> Self {
         Self {
             hosts: vec![("localhost".to_owned(), 5432)],
+            role: ServerRole::default(),
             user: "postgres".to_owned(),
             password: None,
             dbname: "postgres".to_owned(),
@@ -157,12 +197,12 @@ impl Drop for Session {
     }
 }
 
-/// Opens a session on the first host that answers.
+/// Opens a session on the first host that answers and is what is wanted.
 pub async fn connect(settings: &ConnectSettings) -> Result<Session> {
     let mut failure = None;
-    for (host, port) in &settings.hosts {
-        for encryption in attempts(settings.ssl_mode) {
-            match connect_once(settings, host, *port, *encryption).await {
+    for role in settings.role.rounds() {
+        for (host, port) in &settings.hosts {
+            match connect_to(settings, host, *port, *role).await {
                 Ok(session) => return Ok(session),
                 // The first failure is the one that the settings asked for; the fall-back's says less.
                 Err(error) => failure = failure.or(Some(error)),
@@ -171,6 +211,31 @@ pub async fn connect(settings: &ConnectSettings) -> Result<Session> {
     }
     let error = failure.unwrap_or_else(|| Error::new(ErrorClass::Settings, "no host given"));
     Err(explain(error, settings))
+}
+
+async fn connect_to(settings: &ConnectSettings, host: &str, port: u16, role: ServerRole) -> Result<Session> {
+    let mut failure = None;
+    for encryption in attempts(settings.ssl_mode) {
+        match connect_once(settings, host, port, *encryption).await {
+            Ok(session) => return as_wanted(session, role).await,
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    Err(failure.unwrap_or_else(|| Error::new(ErrorClass::Settings, "no way to connect")))
+}
+
+/// The session, if its server plays this role.
+async fn as_wanted(session: Session, role: ServerRole) -> Result<Session> {
+    if role == ServerRole::Any {
+        return Ok(session);
+    }
+    let is_standby: bool = session.query_one("SELECT pg_is_in_recovery()", &[]).await?.get(0);
+    if is_standby == (role == ServerRole::Secondary) {
+        return Ok(session);
+    }
+    // After a fail-over the hosts change their roles: waiting helps.
+    let (found, wanted) = if is_standby { ("standby", "primary") } else { ("primary", "standby") };
+    Err(Error::new(ErrorClass::Connection, format!("the server is a {found}, and a {wanted} is wanted")))
 }
 
 /// How the socket is protected in one attempt.

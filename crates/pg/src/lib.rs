@@ -17,7 +17,7 @@ pub mod numeric; // exact numbers as text
 pub mod temporal; // dates, times and intervals as text
 pub mod catalog; // tables, columns, keys and types of a database
 
-pub use connect::{ConnectSettings, Session, SslMode, connect};
+pub use connect::{ConnectSettings, ServerRole, Session, SslMode, connect};
 pub use error::Error;
 pub use lsn::Lsn;
 pub use sqlstate::ErrorClass;

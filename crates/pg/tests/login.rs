@@ -118,3 +118,24 @@ async fn every_way_to_log_in() {
     second_host.hosts.insert(0, ("localhost".to_owned(), 1));
     check(&second_host, Ok(())).await;
 }
+
+/// A cluster without standbys: its one server is no secondary.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_of_the_wanted_kind() {
+    use pg::ServerRole;
+    let with = |role| ConnectSettings {
+        // Nobody listens at the first.
+        hosts: vec![("127.0.0.1".to_owned(), 1), ("127.0.0.1".to_owned(), cluster().port)],
+        role,
+        ..cluster().connect_settings("postgres")
+    };
+    for role in [ServerRole::Any, ServerRole::Primary, ServerRole::PreferPrimary, ServerRole::PreferSecondary]
+    {
+        assert!(pg::connect(&with(role)).await.is_ok(), "{role:?}");
+    }
+    let mut alone = with(ServerRole::Secondary);
+    alone.hosts.remove(0);
+    let error = pg::connect(&alone).await.err().unwrap();
+    assert_eq!(error.class(), ErrorClass::Connection);
+    assert!(error.to_string().contains("the server is a primary"), "{error}");
+}

@@ -62,7 +62,7 @@ async fn produce(rig: &Rig, values: &[Vec<u8>]) -> Result<()> {
     let settings = ClientSettings::new([("bootstrap.servers", rig.worker.bootstrap.as_str())]);
     let producer = Producer::new(&settings)?;
     let topic = producer.topic(&rig.topic("t"))?;
-    let headers = Arc::new(HeaderTemplate::new([("trace", Some(&b"x1"[..])), ("none", None)].into_iter()));
+    let headers = Arc::new(HeaderTemplate::new([("trace", Some(&b"x1"[..])), ("none", None)]));
     for value in values {
         producer.send(&Outgoing {
             topic: &topic,

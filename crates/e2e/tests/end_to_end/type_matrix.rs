@@ -132,18 +132,18 @@ const COLUMNS: &[Column] = &[
 
 /// Columns whose values lie outside of their rows, and a large value for each.
 const LARGE: &[(&str, &str, &str)] = &[
-    ("big_text", "text", "repeat('big', 20000)"),
-    ("big_varchar", "varchar", "repeat('big', 20000)"),
-    ("big_json", "json", "to_json(repeat('big', 20000))"),
-    ("big_jsonb", "jsonb", "to_jsonb(repeat('big', 20000))"),
-    ("big_xml", "xml", "('<a>' || repeat('big', 20000) || '</a>')::xml"),
-    ("big_bytea", "bytea", "decode(repeat('0102ff', 20000), 'hex')"),
-    ("big_texts", "text[]", "array_fill('big'::text, ARRAY[10000])"),
-    ("big_ints", "int[]", "array_fill(7, ARRAY[10000])"),
-    ("big_longs", "bigint[]", "array_fill(7::bigint, ARRAY[10000])"),
-    ("big_uuids", "uuid[]", "array_fill('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid, ARRAY[2000])"),
-    ("big_dates", "date[]", "array_fill('2024-02-29'::date, ARRAY[10000])"),
-    ("big_hstore", "hstore", "hstore('k', repeat('big', 20000))"),
+    ("big_text", "text", "repeat('big', 4000)"),
+    ("big_varchar", "varchar", "repeat('big', 4000)"),
+    ("big_json", "json", "to_json(repeat('big', 4000))"),
+    ("big_jsonb", "jsonb", "to_jsonb(repeat('big', 4000))"),
+    ("big_xml", "xml", "('<a>' || repeat('big', 4000) || '</a>')::xml"),
+    ("big_bytea", "bytea", "decode(repeat('0102ff', 4000), 'hex')"),
+    ("big_texts", "text[]", "array_fill('big'::text, ARRAY[2000])"),
+    ("big_ints", "int[]", "array_fill(7, ARRAY[2000])"),
+    ("big_longs", "bigint[]", "array_fill(7::bigint, ARRAY[2000])"),
+    ("big_uuids", "uuid[]", "array_fill('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid, ARRAY[400])"),
+    ("big_dates", "date[]", "array_fill('2024-02-29'::date, ARRAY[2000])"),
+    ("big_hstore", "hstore", "hstore('k', repeat('big', 4000))"),
 ];
 
 struct Case {
@@ -180,6 +180,8 @@ const SPAN: &str = "make_interval(secs => ((extract(year FROM {}) * 12 + extract
 const SHORT: (&str, &str) = ("c_numeric_any", "trim_scale({})");
 const SHORT_ITEMS: (&str, &str) =
     ("a_numeric_any", "CASE WHEN {} IS NOT NULL THEN ARRAY(SELECT trim_scale(n) FROM unnest({}) n) END");
+/// What the source has no placeholder for goes out as null when an update does not touch it: rows 1 and 4.
+const NOT_SENT: &str = "CASE WHEN id NOT IN (1, 4) THEN {} END";
 /// Nanoseconds since 1970 in 64 bits end here.
 const NANOS: &str = "CASE WHEN {} = 'infinity' OR {} BETWEEN '1677-09-22' AND '2262-04-11' THEN {} END";
 
@@ -211,7 +213,12 @@ const CASES: &[Case] = &[
         source: &[("time.precision.mode", "isostring"), ("interval.handling.mode", "string")],
         form: Form::Avro,
         sink: Sink::DebeziumEnvelope,
-        left: &[SHORT, SHORT_ITEMS, ("c_time", "CASE WHEN {} = '24:00' THEN '00:00' ELSE {} END")],
+        left: &[
+            ("big_dates", NOT_SENT),
+            SHORT,
+            SHORT_ITEMS,
+            ("c_time", "CASE WHEN {} = '24:00' THEN '00:00' ELSE {} END"),
+        ],
     },
     Case {
         name: "micros",
@@ -264,7 +271,7 @@ const CASES: &[Case] = &[
         source: &[("binary.handling.mode", "base64"), ("interval.handling.mode", "string")],
         form: Form::Avro,
         sink: Sink::DebeziumEnvelope,
-        left: &[SHORT, SHORT_ITEMS],
+        left: &[("big_bytea", NOT_SENT), SHORT, SHORT_ITEMS],
     },
 ];
 
@@ -298,7 +305,7 @@ async fn every_type_in_every_mode(kind: Kind) -> Result<()> {
         differences.extend(compare(&rig.source, sink, case).await?);
     }
     if !differences.is_empty() {
-        bail!("{} differences:\n{}\n{}", differences.len(), differences.join("\n"), rig.worker.log_text());
+        bail!("{} differences:\n{}", differences.len(), differences.join("\n"));
     }
     rig.nothing_was_rejected().await
 }

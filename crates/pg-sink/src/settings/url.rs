@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pg::{ConnectSettings, SslMode};
+use pg::{ConnectSettings, ServerRole, SslMode};
 
 /// Server and database of a URL, and its parameters in order.
 #[derive(Debug, PartialEq, Eq)]
@@ -101,7 +101,6 @@ const WITHOUT_MEANING: &[&str] = &[
     "defaultRowFetchSize",
     "socketTimeout",
     "loadBalanceHosts",
-    "targetServerType",
     "hostRecheckSeconds",
     "autosave",
     "cleanupSavepoints",
@@ -159,6 +158,10 @@ pub fn apply(settings: &mut ConnectSettings, name: &str, value: &str) -> Result<
             settings.ssl_mode =
                 SslMode::parse(value).ok_or_else(|| format!("sslmode={value}: no such mode"))?;
         }
+        "targetServerType" => {
+            settings.role =
+                ServerRole::parse(value).ok_or_else(|| format!("targetServerType={value}: no such type"))?;
+        }
         "sslrootcert" => settings.ssl_root_cert = Some(PathBuf::from(value)),
         "sslcert" => settings.ssl_cert = Some(PathBuf::from(value)),
         "sslkey" => settings.ssl_key = Some(PathBuf::from(value)),
@@ -213,6 +216,19 @@ mod tests {
         );
         check("jdbc:postgresql://[::1]:7/", &[("::1", 7)], None, &[]);
         check("jdbc:postgresql:d", &[("localhost", 5432)], Some("d"), &[]);
+    }
+
+    #[test]
+    fn the_wanted_server() {
+        let applied = |value: &str| {
+            let mut settings = ConnectSettings::default();
+            apply(&mut settings, "targetServerType", value).map(|_| settings.role)
+        };
+        assert_eq!(applied("primary"), Ok(ServerRole::Primary));
+        assert_eq!(applied("master"), Ok(ServerRole::Primary));
+        assert_eq!(applied("preferSecondary"), Ok(ServerRole::PreferSecondary));
+        assert_eq!(applied("any"), Ok(ServerRole::Any));
+        assert!(applied("leader").is_err());
     }
 
     #[test]

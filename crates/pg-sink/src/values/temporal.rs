@@ -353,7 +353,7 @@ mod tests {
         check("-4713-12-31T23:59:59.999999Z", "4714-12-31 23:59:59.999999 BC");
         check("+21016-11-04T06:51:30.123456Z", "21016-11-04 06:51:30.123456");
         check("infinity", "infinity");
-        check("+294247-01-09T04:00:25.2Z", "infinity");
+        check("+294247-01-10T04:00:25.2Z", "infinity");
         for text in ["", "2020", "2020-02-30T00:00:00Z", "2020-01-02T03:04:05x", "2020-01-02T03:04:05.Z", "x"]
         {
             assert_eq!(parse_zoned(text), None, "{text}");
@@ -369,8 +369,8 @@ mod tests {
         };
         check("2024-02-29Z", "2024-02-29");
         check("-0043-03-15Z", "0044-03-15 BC");
-        check("-5877611-06-22Z", "infinity");
-        check("-5877611-06-23Z", "-infinity");
+        check("-5877611-06-21Z", "infinity");
+        check("-5877611-06-22Z", "-infinity");
         for text in ["", "2024-02-30Z", "2024-02-29T", "24-02-29Z"] {
             assert_eq!(parse_iso_date(text), None, "{text}");
         }

@@ -380,6 +380,7 @@ fn connect_settings(properties: &Properties, resolved: &Resolved) -> Result<Conn
     let mut options = session_options();
     options.extend(server_options(given("database.options").unwrap_or_default()));
     Ok(ConnectSettings {
+        role: pg::ServerRole::Any,
         hosts: hosts(text("database.hostname").unwrap_or_default(), port),
         user: text("database.user").unwrap_or_default().to_owned(),
         password: resolved.text("database.password").map(str::to_owned),
