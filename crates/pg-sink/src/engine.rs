@@ -32,6 +32,8 @@ use crate::write::{Outcome, Writer};
 const BATCH_RECORDS_MAX: usize = 2_048;
 /// Fewer records are prepared faster than a thread is woken.
 const OVERLAP_RECORDS_MIN: usize = 256;
+/// With fewer records a batch is not sent behind another one.
+const BEHIND_RECORDS_MIN: usize = 1_024;
 /// Pause between attempts; doubled up to the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
@@ -120,7 +122,10 @@ impl Engine {
                 return End::Stopped;
             }
             self.forget_closed();
-            let turn = match next.take().or_else(|| self.prepare_now()) {
+            if next.is_none() && !self.waits_for_more() {
+                next = self.prepare_now();
+            }
+            let turn = match next.take() {
                 Some(prepared) => self.write(prepared).await,
                 None if !self.flights.is_empty() => self.settle().await,
                 None => self.idle().await.map(|()| None),
@@ -130,6 +135,12 @@ impl Engine {
                 Err(end) => return end,
             }
         }
+    }
+
+    /// Whether what is queued is better written together with what comes while a batch is under way: many small
+    /// transactions would cost the server more than one.
+    fn waits_for_more(&self) -> bool {
+        !self.flights.is_empty() && self.shared.queued_records() < BEHIND_RECORDS_MIN
     }
 
     /// Drops what is held of partitions that were given up.
