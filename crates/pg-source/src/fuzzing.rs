@@ -46,6 +46,11 @@ fn pick<T: Copy>(from: &[T], at: u8) -> T {
     from[usize::from(at) % from.len()]
 }
 
+/// Every type that is not an array.
+fn elements() -> Vec<u32> {
+    SCALARS.into_iter().chain(oid::FIRST_USER..oid::FIRST_USER + NAMED.len() as u32).collect()
+}
+
 fn types() -> Types {
     let info = |oid: u32, name: &str, kind: TypeKind| {
         let info = TypeInfo { oid, schema: "public".into(), name: name.into(), kind, delimiter: b',' };
@@ -65,9 +70,7 @@ const ARRAYS: u32 = 1_000_000;
 /// Decodes the bytes behind the first four as text of a value; those four choose the type and the modes.
 pub fn value(bytes: &[u8]) {
     let Some((choice, text)) = bytes.split_at_checked(4) else { return };
-    let all: Vec<u32> =
-        SCALARS.into_iter().chain(oid::FIRST_USER..oid::FIRST_USER + NAMED.len() as u32).collect();
-    let element = pick(&all, choice[0]);
+    let element = pick(&elements(), choice[0]);
     let type_oid = if choice[1] & 0x80 != 0 { element + ARRAYS } else { element };
     let modes = ValueModes {
         compat: pick(&[Compat::V19, Compat::V25, Compat::V27, Compat::V30, Compat::V36], choice[2]),

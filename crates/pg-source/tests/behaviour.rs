@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use connect::{Fate, Record, Value};
-use support::{Connectors, Source, cluster};
+use support::{Connectors, Source, cluster, wait_for_free_slot};
 
 const QUIET: Duration = Duration::from_millis(700);
 
@@ -96,32 +96,18 @@ async fn killed_in_the_snapshot_while_rows_change() {
         .batch_execute("DELETE FROM t WHERE id <= 50; UPDATE t SET v = -v WHERE id BETWEEN 51 AND 100; INSERT INTO t VALUES (9001, 1)")
         .await
         .unwrap();
-    wait_for_free_slot(&session, "killed_snapshot").await;
+    wait_for_free_slot(&session, "killed_snapshot").await.unwrap();
     source.start().await.unwrap();
     source.until(1500).await.unwrap();
     source.kill();
     session.batch_execute("DELETE FROM t WHERE id BETWEEN 4000 AND 4010").await.unwrap();
-    wait_for_free_slot(&session, "killed_snapshot").await;
+    wait_for_free_slot(&session, "killed_snapshot").await.unwrap();
     source.start().await.unwrap();
     source.idle(QUIET).await.unwrap();
     session.batch_execute("DELETE FROM t WHERE id = 60; UPDATE t SET v = 7 WHERE id = 61").await.unwrap();
     source.idle(QUIET).await.unwrap();
     assert_eq!(applied(&source.records), rows(&session, "t").await);
     source.stop().await;
-}
-
-/// A killed process leaves its walsender for a moment.
-async fn wait_for_free_slot(session: &pg::Session, slot: &str) {
-    loop {
-        let row = session
-            .query_opt("SELECT active FROM pg_replication_slots WHERE slot_name = $1", &[&slot])
-            .await
-            .unwrap();
-        if row.is_none_or(|row| !row.get::<_, bool>(0)) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -185,7 +171,7 @@ async fn an_idle_database_lets_the_slot_advance() {
             session.batch_execute("INSERT INTO t VALUES (1, 1)").await.unwrap();
             source.until(1).await.unwrap();
             source.stop().await;
-            wait_for_free_slot(&session, "idle_one").await;
+            wait_for_free_slot(&session, "idle_one").await.unwrap();
             source.start().await.unwrap();
             session.batch_execute("INSERT INTO t VALUES (2, 2)").await.unwrap();
             source.until(2).await.unwrap();
@@ -316,7 +302,7 @@ async fn a_slot_that_was_made_again_is_refused() {
     session.batch_execute("INSERT INTO t VALUES (2, 2)").await.unwrap();
     source.until(2).await.unwrap();
     source.stop().await;
-    wait_for_free_slot(&session, "made_again").await;
+    wait_for_free_slot(&session, "made_again").await.unwrap();
     session.batch_execute("SELECT pg_drop_replication_slot('made_again')").await.unwrap();
     let error = source.start().await.expect_err("the slot is gone");
     assert!(error.message.contains("does not exist any more"), "{error}");

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use connect::{Record, Signal, Value};
-use support::{Connectors, Source, cluster};
+use support::{Connectors, Source, cluster, wait_for_free_slot};
 
 const QUIET: Duration = Duration::from_millis(900);
 const SIGNALS: &str =
@@ -169,7 +169,7 @@ async fn goes_on_at_its_chunk_after_a_restart() {
         source.kill();
         let offset = source.offset.clone().unwrap().offset;
         assert!(offset["incremental_snapshot_primary_key"].as_str().unwrap().starts_with("aced0005"));
-        wait_for_free_slot(&session, "incremental_restart").await;
+        wait_for_free_slot(&session, "incremental_restart").await.unwrap();
         source.start().await.unwrap();
         while of(&source, "t").len() < 80 + 30 * round {
             source.poll().await.unwrap();
@@ -184,20 +184,6 @@ async fn goes_on_at_its_chunk_after_a_restart() {
     assert_eq!(ids, (1..=200).collect::<Vec<_>>());
     assert!(!source.offset.clone().unwrap().offset.contains_key("incremental_snapshot_primary_key"));
     source.stop().await;
-}
-
-/// A killed process leaves its walsender for a moment.
-async fn wait_for_free_slot(session: &pg::Session, slot: &str) {
-    loop {
-        let row = session
-            .query_opt("SELECT active FROM pg_replication_slots WHERE slot_name = $1", &[&slot])
-            .await
-            .unwrap();
-        if row.is_none_or(|row| !row.get::<_, bool>(0)) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -296,7 +282,7 @@ async fn a_blocking_snapshot_has_its_place_in_the_stream() {
     }
     let done = !source.offset.clone().unwrap().offset.contains_key("tidegate_blocking_snapshots");
     source.kill();
-    wait_for_free_slot(&session, "blocking").await;
+    wait_for_free_slot(&session, "blocking").await.unwrap();
     source.start().await.unwrap();
     let wanted = if done { 1 } else { reads(&source) + 1 };
     while reads(&source) < wanted {

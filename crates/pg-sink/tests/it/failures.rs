@@ -19,15 +19,7 @@ fn row(id: i32, name: &str) -> Draft {
 }
 
 async fn feed(url: &str, tolerance: Tolerance) -> Feed {
-    let options = properties(&[
-        ("connection.url", url),
-        ("connection.user", "postgres"),
-        ("topics", "t"),
-        ("insert.mode", "upsert"),
-        ("pk.mode", "record_key"),
-        ("delete.enabled", "true"),
-    ]);
-    Feed::start(Flavour::Confluent, &options, tolerance).await.unwrap()
+    Feed::upserting(url, tolerance).await
 }
 
 async fn names(database: &Database) -> Vec<String> {

@@ -58,6 +58,19 @@ impl Feed {
         })
     }
 
+    /// Confluent's sink into the table `t`: upserts and deletes by the record's key.
+    pub async fn upserting(url: &str, tolerance: Tolerance) -> Self {
+        let options = properties(&[
+            ("connection.url", url),
+            ("connection.user", "postgres"),
+            ("topics", "t"),
+            ("insert.mode", "upsert"),
+            ("pk.mode", "record_key"),
+            ("delete.enabled", "true"),
+        ]);
+        Self::start(Flavour::Confluent, &options, tolerance).await.unwrap()
+    }
+
     fn record(&mut self, draft: Draft) -> Record {
         let place = TopicPartition { topic: draft.topic.clone(), partition: draft.partition };
         if !self.offsets.contains_key(&place) {

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 
 use connect::Value;
 use connect::contract::Tolerance;
-use pg_sink::Flavour;
 
-use crate::feed::{Feed, properties};
+use crate::feed::Feed;
 use crate::postgres::{Database, cluster};
 use crate::rows::{Topic, int};
 
@@ -20,15 +19,8 @@ fn key(version: i32) -> i32 {
     version.wrapping_mul(7919).rem_euclid(KEYS)
 }
 
-async fn run(database: &Database, tolerance: Tolerance) -> Feed {
-    let options = properties(&[
-        ("connection.url", &*database.url),
-        ("connection.user", "postgres"),
-        ("topics", "t"),
-        ("insert.mode", "upsert"),
-        ("pk.mode", "record_key"),
-    ]);
-    let mut feed = Feed::start(Flavour::Confluent, &options, tolerance).await.unwrap();
+async fn run(database: &Database) -> Feed {
+    let mut feed = Feed::upserting(&database.url, Tolerance::All).await;
     let topic = Topic::new("t", &[("id", int()), ("v", int())]);
     for first in (0..ROWS).step_by(1_000) {
         let rows =
@@ -54,7 +46,7 @@ async fn check(database: &Database, feed: &Feed) {
 async fn a_check_fails() {
     let database = cluster().database().await;
     database.run(&format!("CREATE TABLE t(id int PRIMARY KEY, v int CHECK (v % {BAD} <> {BAD} - 1))")).await;
-    let feed = run(&database, Tolerance::All).await;
+    let feed = run(&database).await;
     check(&database, &feed).await;
 }
 
@@ -74,7 +66,7 @@ async fn a_deferred_check_fails() {
                  FOR EACH ROW WHEN (NEW.v % {BAD} = {BAD} - 1) EXECUTE FUNCTION refuse()"
         ))
         .await;
-    let feed = run(&database, Tolerance::All).await;
+    let feed = run(&database).await;
     check(&database, &feed).await;
     let notes = database.client.query("SELECT id, v FROM notes ORDER BY n", &[]).await.unwrap();
     let mut last: HashMap<i32, i32> = HashMap::new();

@@ -15,15 +15,7 @@ const NOTES: &str = "CREATE TABLE notes(n serial, word text); \
      CREATE TRIGGER note AFTER INSERT ON t FOR EACH STATEMENT EXECUTE FUNCTION note()";
 
 async fn start(database: &Database, tolerance: Tolerance) -> Feed {
-    let options = properties(&[
-        ("connection.url", &*database.url),
-        ("connection.user", "postgres"),
-        ("topics", "t"),
-        ("insert.mode", "upsert"),
-        ("pk.mode", "record_key"),
-        ("delete.enabled", "true"),
-    ]);
-    Feed::start(Flavour::Confluent, &options, tolerance).await.unwrap()
+    Feed::upserting(&database.url, tolerance).await
 }
 
 async fn notes(database: &Database) -> Vec<String> {

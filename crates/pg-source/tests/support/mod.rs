@@ -141,3 +141,16 @@ impl Source {
         self.task = None;
     }
 }
+
+/// A killed process leaves its walsender for a moment.
+pub async fn wait_for_free_slot(session: &pg::Session, slot: &str) -> Result<(), pg::tokio_postgres::Error> {
+    loop {
+        let row = session
+            .query_opt("SELECT active FROM pg_replication_slots WHERE slot_name = $1", &[&slot])
+            .await?;
+        if row.is_none_or(|row| !row.get::<_, bool>(0)) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
