@@ -1,4 +1,4 @@
-//! The first rows of an empty table: `COPY` in place of `INSERT … ON CONFLICT`, at half the server's cost.
+//! The first rows of an empty table: `COPY` in place of upserts, at about half of the server's cost.
 //!
 //! A table is loaded from when it was found empty until the first `COPY` into it fails, which a key that exists
 //! makes it do; the transaction is then done again with the statements that serve every table.
